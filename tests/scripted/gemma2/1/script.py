@@ -1,0 +1,71 @@
+"""What the scripted model does with a student's text. Pure.
+
+A text can carry directives, anywhere, as often as needed:
+
+``[[nota=4]]``        mark 4 (the default is 3)
+``[[delay_ms=200]]``  answer after 200 ms
+``[[raw=...]]``       answer with exactly these characters (base64, UTF-8) instead of a grade
+``[[garble]]``        answer with something that is not JSON
+``[[garble_until=2]]``  the same, but only while the attempt is below 2 (see ``[[fail_until=2]]``)
+``[[truncate]]``      answer with half a grade and finish reason "length"
+``[[fail]]``          a Triton error instead of an answer
+``[[fail_until=2]]``  the same, for the first requests with this text only: the second one passes
+``[[die]]``           the model's process ends at once, without a word
+``[[die_once=/path]]``  the same, but only while this file exists, which it removes
+``[[hang]]``          no answer at all
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+DIRECTIVE = re.compile(r"\[\[(\w+)(?:=([^\]]*))?\]\]")
+ANSWER = re.compile(r'respon a ".*?":\n(.*)<end_of_turn>', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """One request's outcome; ``error`` wins over ``text``."""
+
+    text: str
+    finish_reason: str = "stop"
+    delay_s: float = 0.0
+    error: str = ""
+    die: bool = False
+    die_once: str = ""
+    hang: bool = False
+
+
+def play(prompt: str, seen: Counter[str]) -> Play:
+    """Read the directives in ``prompt``. ``seen`` counts earlier requests by text and is updated."""
+    match = ANSWER.search(prompt)
+    answer = match.group(1) if match else prompt
+    directives = dict(DIRECTIVE.findall(answer))
+    count = 1
+    if "fail_until" in directives or "garble_until" in directives:
+        seen[answer] += 1
+        count = seen[answer]
+    words = DIRECTIVE.sub("", answer).split()
+    grade = {"nota": int(directives.get("nota") or 3), "feedback": f"Resposta: {words[0] if words else '-'}"}
+    text, finish_reason, error = json.dumps(grade, ensure_ascii=False), "stop", ""
+    if "raw" in directives:
+        text = base64.b64decode(directives["raw"]).decode("utf-8")
+    if "garble" in directives or count < int(directives.get("garble_until", 1)):
+        text = "Bé, jo diria que està prou bé."
+    if "truncate" in directives:
+        text, finish_reason = text[: len(text) // 2], "length"
+    if "fail" in directives or count < int(directives.get("fail_until", 1)):
+        error = "Error generating stream: scripted failure"
+    return Play(
+        text,
+        finish_reason,
+        delay_s=int(directives.get("delay_ms", 0)) / 1000,
+        error=error,
+        die="die" in directives,
+        die_once=directives.get("die_once", ""),
+        hang="hang" in directives,
+    )

@@ -1,0 +1,120 @@
+"""A real Triton for tests: started on free ports, killed and started again at will."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVER_PYTHON = ROOT / ".venv-server" / "bin" / "python"
+SCRIPTED = ROOT / "tests" / "scripted"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses at this moment; all are found before any is let go."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+class TritonProcess:
+    """One server process. ``start`` returns when it is ready, ``stop`` when it is gone."""
+
+    def __init__(
+        self, run_dir: Path, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.run_dir = run_dir
+        self.log = run_dir / "triton.log"
+        self.grpc_port, self.http_port, self.metrics_port = free_ports(3)
+        self._arguments = list(arguments)
+        self._environment = dict(environment or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def scripted(cls, run_dir: Path) -> TritonProcess:
+        """A server whose gemma2 does what the student's text says (``tests/scripted``)."""
+        return cls(run_dir, ["--overlay", str(SCRIPTED), "--no-vllm"])
+
+    @property
+    def grpc_url(self) -> str:
+        return f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://127.0.0.1:{self.metrics_port}/metrics"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the server was not started"
+        return self._process.pid
+
+    def launch(self) -> None:
+        """Start the process without waiting for it to be ready."""
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            "TRITON_GRPC_PORT": str(self.grpc_port),
+            "TRITON_HTTP_PORT": str(self.http_port),
+            "TRITON_METRICS_PORT": str(self.metrics_port),
+            **self._environment,
+        }
+        command = [str(SERVER_PYTHON), "-m", "triton_cpu.serve", "--run-dir", str(self.run_dir / "served")]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *self._arguments], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
+        """Return once the server says that all its models are ready; raise with its log's end if it dies."""
+        assert self._process is not None
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{self.http_url}/v2/health/ready", timeout=2):  # noqa: S310
+                    return
+            except (urllib.error.URLError, OSError):
+                # The server has no other way to say that it is ready than being asked.
+                try:
+                    self._process.wait(timeout=0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+        tail = self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
+        raise RuntimeError(f"Triton did not get ready in {timeout_s} s:\n{tail}")
+
+    def start(self) -> None:
+        self.launch()
+        self.wait_ready()
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=30)
+
+    def stop(self) -> int:
+        """End the server in good order and return its exit status; kill it if that takes too long."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self._process.returncode

@@ -1,0 +1,1 @@
+"""What every Triton of ours needs, in NVIDIA's image and on the CPU alike: settings, model repository."""

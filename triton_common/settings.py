@@ -1,0 +1,69 @@
+"""The model's settings, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class SettingsError(ValueError):
+    """A setting makes no sense. Its text is one line that says which, and why."""
+
+
+class ModelSettings(BaseModel):
+    """Everything that ends up in the vLLM backend's ``model.json``. Field names are the variables' names."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    model_name: str = Field("carlosvillu/gemma2-9b-teacher-eval-nota-feedback", min_length=1)
+    model_revision: str = ""
+    gpu_memory_utilization: float = Field(0.90, gt=0, le=1)
+    max_model_len: int = Field(1024, ge=64)
+    tensor_parallel_size: int = Field(1, ge=1)
+    # Gemma 2 is numerically unstable in float16.
+    dtype: Literal["bfloat16", "float32", "auto"] = "bfloat16"
+    enable_prefix_caching: bool = True
+    block_size: int = Field(16, ge=1)
+    max_num_seqs: int = Field(128, ge=1)
+    compilation_level: int = Field(2, ge=0, le=3)
+    # The CPU only: where the KV cache lives in RAM, and how much of it.
+    kv_cache_memory_bytes: int | None = Field(None, ge=1 << 20)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> ModelSettings:
+        """Read the settings from ``env``. An unset or empty variable means the default.
+
+        Raises SettingsError with one line that names each variable that makes no sense.
+        """
+        values = {name: env[name.upper()] for name in cls.model_fields if env.get(name.upper())}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()
+            )
+            raise SettingsError(f"Correct these settings and start again: {faults}.") from None
+
+    def engine_args(self, device: Literal["cpu", "cuda"]) -> dict[str, Any]:
+        """The content of ``model.json``: vLLM's AsyncEngineArgs for this device."""
+        args: dict[str, Any] = {
+            "model": self.model_name,
+            "max_model_len": self.max_model_len,
+            "tensor_parallel_size": self.tensor_parallel_size,
+            "dtype": self.dtype,
+            "enable_prefix_caching": self.enable_prefix_caching,
+            "block_size": self.block_size,
+            "max_num_seqs": self.max_num_seqs,
+        }
+        if self.model_revision:
+            args["revision"] = self.model_revision
+        if device == "cpu":
+            # Compiling takes 40 s for no visible gain there, and a share of RAM says little.
+            args["enforce_eager"] = True
+            args["kv_cache_memory_bytes"] = self.kv_cache_memory_bytes or 1 << 30
+        else:
+            args["gpu_memory_utilization"] = self.gpu_memory_utilization
+            args["compilation_config"] = {"mode": self.compilation_level}
+        return args
