@@ -129,8 +129,9 @@ def lay_out_backends(target: Path, wheel: Wheel) -> Path:
         wheel.python_backend / "triton_python_backend_utils.py",
         wheel.stub,
     ):
-        (python / source.name).symlink_to(source)
-    (target / "vllm").symlink_to(VLLM_BACKEND)
+        # Copies, not links: the server refuses a library that lies outside its backend directory.
+        shutil.copy2(source, python / source.name)
+    shutil.copytree(VLLM_BACKEND, target / "vllm", ignore=shutil.ignore_patterns("__pycache__"))
     return target
 
 

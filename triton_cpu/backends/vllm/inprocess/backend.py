@@ -1,0 +1,134 @@
+"""One vLLM model behind Triton's calls: requests in, responses out, whatever happens to the engine."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import traceback
+from pathlib import Path
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+from inprocess.engine import EngineThread
+from inprocess.generation import FINAL, Generation
+from inprocess.metrics import MetricsReporter
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.v1.engine.llm_engine import LLMEngine
+
+UNHEALTHY = "Model is unavailable due to unhealthy vLLM engine"
+DEFAULT_MAX_PENDING = 20_000
+DEFAULT_CLOSE_TIMEOUT_S = 5.0
+
+
+def unavailable(message: str) -> Any:
+    return pb_utils.TritonError(message, pb_utils.TritonError.UNAVAILABLE)
+
+
+class Backend:
+    """One vLLM engine. Parameters in config.pbtxt, besides NVIDIA's: MAX_PENDING_REQUESTS."""
+
+    def __init__(self, args: dict[str, str]) -> None:
+        self._name = args["model_name"]
+        self._parameters = json.loads(args["model_config"]).get("parameters", {})
+        engine_args = self._read_engine_args()
+        self._ids = itertools.count()
+        self._unloading = False
+        self._metrics: MetricsReporter | None = None
+        if self._parameter("REPORT_CUSTOM_METRICS").lower() == "true" and not engine_args.disable_log_stats:
+            self._metrics = MetricsReporter({"model": self._name, "version": args["model_version"]})
+        else:
+            # Nobody would see vLLM's statistics: don't gather them.
+            engine_args.disable_log_stats = True
+        max_pending = int(self._parameter("MAX_PENDING_REQUESTS") or DEFAULT_MAX_PENDING)
+        self._engine = EngineThread(lambda: self._build(engine_args), self, max_pending=max_pending)
+
+    def _parameter(self, name: str) -> str:
+        return str(self._parameters.get(name, {}).get("string_value", ""))
+
+    def _read_engine_args(self) -> AsyncEngineArgs:
+        path = Path(pb_utils.get_model_dir()) / "model.json"
+        if not path.is_file():
+            raise pb_utils.TritonModelException(f"{path} with vLLM's engine arguments is missing.")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if str(values.get("enable_lora", "false")).lower() == "true":
+                raise pb_utils.TritonModelException("LoRA adapters are not supported on the CPU.")
+            return AsyncEngineArgs(**values)
+        except (TypeError, ValueError) as error:
+            raise pb_utils.TritonModelException(f"{path} can't be used: {error}") from error
+
+    def _build(self, engine_args: AsyncEngineArgs) -> LLMEngine:
+        if self._metrics is not None:
+            try:
+                return LLMEngine.from_engine_args(engine_args, stat_loggers=[self._metrics])
+            except pb_utils.TritonModelException as error:
+                if "metrics not supported" not in str(error):
+                    raise
+                pb_utils.Logger.log_info("[vllm] Metrics not supported")
+                self._metrics, engine_args.disable_log_stats = None, True
+        return LLMEngine.from_engine_args(engine_args)
+
+    def execute(self, requests: list[Any]) -> None:
+        """Take requests in; each gets its responses from the sender's thread, the last one final."""
+        for request in requests:
+            try:
+                job = Generation(request, str(next(self._ids)))
+                if job.lora_name is not None:
+                    raise ValueError("LoRA feature is not enabled.")
+            except Exception as error:  # noqa: BLE001  whatever is wrong with one request ends that one only
+                self._refuse(request.get_response_sender(), error)
+                continue
+            if not self._engine.submit(job):
+                healthy = self._engine.healthy
+                job.fail(unavailable("Too many requests wait already: try again later." if healthy else UNHEALTHY))
+                if not healthy:
+                    self._unload()
+
+    def _refuse(self, sender: Any, error: Exception) -> None:
+        message = f"Error generating stream: {error}"
+        sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(message)), flags=FINAL)
+
+    # --- told by the engine, in the sender's thread ---
+
+    def output(self, job: Generation, output: Any) -> None:
+        try:
+            job.respond(output)
+        except Exception as error:  # noqa: BLE001  a response that can't be built must still end its request
+            pb_utils.Logger.log_error(f"[vllm] Error generating stream: {traceback.format_exc()}")
+            job.fail(pb_utils.TritonError(f"Error generating stream: {error}"))
+
+    def refused(self, job: Generation, error: Exception) -> None:
+        job.fail(pb_utils.TritonError(f"Error generating stream: {error}"))
+
+    def is_cancelled(self, job: Generation) -> bool:
+        if not job.sender.is_cancelled():
+            return False
+        pb_utils.Logger.log_info("[vllm] Cancelling the request")
+        return True
+
+    def cancelled(self, job: Generation) -> None:
+        pb_utils.Logger.log_info("[vllm] Successfully cancelled the request")
+        job.fail(pb_utils.TritonError("Request was cancelled", pb_utils.TritonError.CANCELLED))
+
+    def engine_failed(self, jobs: list[Generation], error: BaseException) -> None:
+        trace = "".join(traceback.format_exception(error))
+        pb_utils.Logger.log_error(f"[vllm] Engine is not healthy and model will be unloaded: {trace}")
+        for job in jobs:
+            job.fail(unavailable(f"{UNHEALTHY}: {error}"))
+        self._unload()
+
+    def _unload(self) -> None:
+        """Have the server take the model out of service, so that its readiness says what is true."""
+        if not self._unloading:
+            self._unloading = True
+            pb_utils.unload_model(self._name)
+
+    def close(self) -> None:
+        """End what runs, answer what is left, and let go of the engine's memory."""
+        pb_utils.Logger.log_info("[vllm] Issuing finalize to vllm backend")
+        for job in self._engine.close(DEFAULT_CLOSE_TIMEOUT_S):
+            job.fail(unavailable("The model is being unloaded: try again later."))
+        if self._metrics is not None:
+            self._metrics.close()
+        gc.collect()

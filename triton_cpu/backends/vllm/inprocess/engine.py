@@ -1,0 +1,196 @@
+"""vLLM's engine in one thread of this process.
+
+An engine process of its own costs a third of the throughput on two cores (more copies, more switching),
+so the engine lives here: one thread builds it, feeds it and steps it, another sends what it gives.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from vllm import SamplingParams
+from vllm.outputs import RequestOutput
+
+CANCEL_CHECK_S = 0.5
+"""How often each waiting request is asked whether its client has gone."""
+
+
+class Engine(Protocol):
+    """The part of ``vllm.v1.engine.llm_engine.LLMEngine`` that is used here."""
+
+    def add_request(self, request_id: str, prompt: Any, params: SamplingParams) -> str: ...
+    def abort_request(self, request_ids: list[str]) -> None: ...
+    def has_unfinished_requests(self) -> bool: ...
+    def step(self) -> list[Any]: ...
+
+    engine_core: Any
+
+
+class Job(Protocol):
+    """A request that the engine thread works on."""
+
+    id: str
+    prompt: Any
+    params: SamplingParams
+
+
+class Handler(Protocol):
+    """Told of everything that happens, in the sender thread alone."""
+
+    def output(self, job: Any, output: RequestOutput) -> None: ...
+    def refused(self, job: Any, error: Exception) -> None: ...
+    def engine_failed(self, jobs: list[Any], error: BaseException) -> None: ...
+    def is_cancelled(self, job: Any) -> bool: ...
+    def cancelled(self, job: Any) -> None: ...
+
+
+class EngineThread:
+    """Owns the engine, its thread and the sender's thread. ``submit`` may be called from any thread."""
+
+    def __init__(self, build: Callable[[], Engine], handler: Handler, *, max_pending: int) -> None:
+        """Build the engine in its thread and return when it can serve; raises what ``build`` raised."""
+        self._build, self._handler, self._max_pending = build, handler, max_pending
+        # Both are bounded by max_pending: what is in them belongs to a pending job.
+        self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._pending: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self.failure: BaseException | None = None
+        started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._engine_thread = threading.Thread(target=self._run, args=(started,), name="engine")
+        self._sender_thread = threading.Thread(target=self._send, name="sender")
+        self._engine_thread.start()
+        if (error := started.get()) is not None:
+            self._engine_thread.join()
+            raise error
+        self._sender_thread.start()
+
+    @property
+    def healthy(self) -> bool:
+        return self.failure is None and self._engine_thread.is_alive()
+
+    def submit(self, job: Job) -> bool:
+        """Queue a job. False where the engine has failed or too many wait already: then nothing happens."""
+        with self._lock:
+            if not self.healthy or len(self._pending) >= self._max_pending:
+                return False
+            self._pending[job.id] = job
+        self._commands.put(lambda: self._add(job))
+        return True
+
+    def close(self, timeout_s: float) -> list[Any]:
+        """Let what runs finish for up to ``timeout_s``, then end both threads.
+
+        Returns the jobs that had no answer by then; the caller answers them.
+        """
+        if self._engine_thread.is_alive():
+            self._commands.put(None)
+            self._engine_thread.join(timeout_s)
+            if self._engine_thread.is_alive():
+                self._commands.put(self._abort_all)
+                self._engine_thread.join()
+        self._events.put(None)
+        self._sender_thread.join()
+        with self._lock:
+            left, self._pending = list(self._pending.values()), {}
+        return left
+
+    # --- the engine's thread ---
+
+    def _run(self, started: queue.SimpleQueue[BaseException | None]) -> None:
+        try:
+            self._engine = engine = self._build()
+        except BaseException as error:  # noqa: BLE001  handed to the thread that waits for it
+            started.put(error)
+            return
+        started.put(None)
+        closing = False
+        try:
+            while not (closing and not engine.has_unfinished_requests()):
+                closing = self._obey(block=not closing and not engine.has_unfinished_requests()) or closing
+                for output in engine.step() if engine.has_unfinished_requests() else ():
+                    self._emit(output)
+        except BaseException as error:  # noqa: BLE001  whatever ends the engine must be told to every client
+            with self._lock:
+                self.failure = error
+                lost, self._pending = list(self._pending.values()), {}
+            self._events.put(lambda: self._handler.engine_failed(lost, error))
+        finally:
+            self._engine = None
+            engine.engine_core.shutdown()
+
+    def _obey(self, *, block: bool) -> bool:
+        """Run the commands that wait. True when the one to close was among them."""
+        closing = False
+        while True:
+            try:
+                command = self._commands.get(block=block)
+            except queue.Empty:
+                return closing
+            block = False
+            if command is None:
+                closing = True
+            else:
+                command()
+
+    def _add(self, job: Job) -> None:
+        assert self._engine is not None
+        try:
+            self._engine.add_request(job.id, job.prompt, job.params)
+        except Exception as error:  # noqa: BLE001  one bad prompt must not end the engine for the others
+            refusal = error
+            self._forget(job)
+            self._events.put(lambda: self._handler.refused(job, refusal))
+
+    def _emit(self, output: RequestOutput) -> None:
+        job = self._pending.get(output.request_id)
+        if job is None:
+            return
+        if output.finished:
+            self._forget(job)
+        self._events.put(lambda: self._handler.output(job, output))
+
+    def _forget(self, job: Job) -> None:
+        with self._lock:
+            self._pending.pop(job.id, None)
+
+    def _abort(self, job: Job) -> None:
+        if self._engine is not None and job.id in self._pending:
+            self._engine.abort_request([job.id])
+            self._forget(job)
+            self._events.put(lambda: self._handler.cancelled(job))
+
+    def _abort_all(self) -> None:
+        if self._engine is not None:
+            self._engine.abort_request(list(self._pending))
+
+    # --- the sender's thread ---
+
+    def _send(self) -> None:
+        asked: set[str] = set()
+        next_check = time.monotonic() + CANCEL_CHECK_S
+        while True:
+            try:
+                event = self._events.get(timeout=max(0.0, next_check - time.monotonic()))
+                if event is None:
+                    return
+                event()
+            except queue.Empty:
+                pass
+            if time.monotonic() >= next_check:
+                asked &= self._pending.keys()
+                self._find_cancelled(asked)
+                next_check = time.monotonic() + CANCEL_CHECK_S
+
+    def _find_cancelled(self, asked: set[str]) -> None:
+        with self._lock:
+            waiting = list(self._pending.values())
+        for job in waiting:
+            if job.id not in asked and self._handler.is_cancelled(job):
+                asked.add(job.id)
+                self._commands.put(lambda job=job: self._abort(job))

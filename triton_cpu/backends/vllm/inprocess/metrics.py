@@ -1,0 +1,150 @@
+"""vLLM's statistics as Triton custom metrics, under the names that Triton's vLLM backend uses.
+
+Each observation is a call into the server's process. A thread of its own makes them, so that the engine
+never waits; counters are summed up between two of its rounds.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+from vllm.v1.metrics.loggers import StatLoggerBase
+
+MAX_QUEUED = 100_000
+"""Observations that may wait; beyond that they are dropped and counted, so memory stays bounded."""
+
+TTFT_S = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]
+PER_TOKEN_S = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5]
+E2E_S = [1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0]
+
+
+def token_buckets(maximum: int) -> list[int]:
+    """1, 2, 5, 10, 20, 50, ... up to ``maximum``."""
+    steps = (mantissa * 10**exponent for exponent in range(len(str(maximum))) for mantissa in (1, 2, 5))
+    return [step for step in steps if step <= maximum]
+
+
+class Families:
+    """The metric families of one model. Raises TritonModelException where the server has metrics off."""
+
+    def __init__(self, labels: dict[str, str], max_model_len: int) -> None:
+        self._labels = labels
+        # A metric lives only as long as its family.
+        self._families: list[Any] = []
+        tokens = token_buckets(max_model_len)
+        self.prompt_tokens = self._counter("prompt_tokens_total", "Prefill tokens processed.")
+        self.generation_tokens = self._counter("generation_tokens_total", "Generated tokens.")
+        self.first_token = self._histogram(
+            "time_to_first_token_seconds", "Time to the first token in seconds.", TTFT_S
+        )
+        self.per_token = self._histogram(
+            "time_per_output_token_seconds", "Time between output tokens in seconds.", PER_TOKEN_S
+        )
+        self.e2e = self._histogram(
+            "e2e_request_latency_seconds", "A request's time in the engine in seconds.", E2E_S
+        )
+        self.request_prompt = self._histogram("request_prompt_tokens", "Prompt tokens of a request.", tokens)
+        self.request_generation = self._histogram(
+            "request_generation_tokens", "Generated tokens of a request.", tokens
+        )
+        self.request_n = self._histogram("request_params_n", "A request's parameter n.", [1, 2, 5, 10, 20])
+
+    def _family(self, name: str, description: str, kind: Any) -> Any:
+        family = pb_utils.MetricFamily(name=f"vllm:{name}", description=description, kind=kind)
+        self._families.append(family)
+        return family
+
+    def _counter(self, name: str, description: str) -> Any:
+        return self._family(name, description, pb_utils.MetricFamily.COUNTER).Metric(labels=self._labels)
+
+    def _histogram(self, name: str, description: str, buckets: list[Any]) -> Any:
+        family = self._family(name, description, pb_utils.MetricFamily.HISTOGRAM)
+        return family.Metric(labels=self._labels, buckets=buckets)
+
+
+class MetricsReporter:
+    """Makes the stat loggers that vLLM asks for, and passes on what they record."""
+
+    def __init__(self, labels: dict[str, str]) -> None:
+        self._labels = labels
+        self._families: Families | None = None
+        self._queue: queue.Queue[Any] = queue.Queue(MAX_QUEUED)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._report, name="metrics")
+
+    def __call__(self, vllm_config: Any, engine_index: int) -> StatLogger:
+        """Make the logger for one engine (vLLM's StatLoggerFactory)."""
+        self._families = Families(self._labels, vllm_config.model_config.max_model_len)
+        self._thread.start()
+        return StatLogger(self, vllm_config, engine_index)
+
+    def record(self, stats: Any) -> None:
+        """Queue one engine step's IterationStats."""
+        try:
+            self._queue.put_nowait(stats)
+        except queue.Full:
+            self._dropped += 1
+            if self._dropped == 1:
+                pb_utils.Logger.log_warn("[vllm] Metrics can't keep up with the engine: some are dropped.")
+
+    def close(self) -> None:
+        """Report what still waits, then end the thread."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def _report(self) -> None:
+        closing = False
+        while not closing:
+            batch = [self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get())
+            closing = None in batch
+            self._report_batch([stats for stats in batch if stats is not None])
+
+    def _report_batch(self, batch: list[Any]) -> None:
+        families = self._families
+        assert families is not None
+        for counter, total in (
+            (families.prompt_tokens, sum(stats.num_prompt_tokens for stats in batch)),
+            (families.generation_tokens, sum(stats.num_generation_tokens for stats in batch)),
+        ):
+            if total:
+                counter.increment(total)
+        for stats in batch:
+            finished = stats.finished_requests
+            for histogram, values in (
+                (families.first_token, stats.time_to_first_tokens_iter),
+                (families.per_token, stats.inter_token_latencies_iter),
+                (families.e2e, [one.e2e_latency for one in finished]),
+                (families.request_prompt, [one.num_prompt_tokens for one in finished]),
+                (families.request_generation, [one.num_generation_tokens for one in finished]),
+                (families.request_n, stats.n_params_iter),
+            ):
+                for value in values:
+                    histogram.observe(value)
+
+
+class StatLogger(StatLoggerBase):
+    """vLLM's side: called by the engine after each step."""
+
+    def __init__(self, reporter: MetricsReporter, vllm_config: Any, engine_index: int = 0) -> None:
+        del vllm_config, engine_index
+        self._reporter = reporter
+
+    def record(
+        self,
+        scheduler_stats: Any,
+        iteration_stats: Any,
+        mm_cache_stats: Any = None,
+        engine_idx: int = 0,
+    ) -> None:
+        del scheduler_stats, mm_cache_stats, engine_idx
+        if iteration_stats is not None:
+            self._reporter.record(iteration_stats)
+
+    def log_engine_initialized(self) -> None:
+        """Nothing to say: the server logs that the model is ready."""
