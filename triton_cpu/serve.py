@@ -1,7 +1,7 @@
 """``python -m triton_cpu.serve``: lay everything out, then become Triton.
 
 The process turns into ``tritonserver`` itself (exec), so signals, exit status and process id are the
-server's own. Settings come from the environment: the model's (``triton_common.settings``), HOST,
+server's own. Settings come from the environment: the model's (``triton_common.settings``), TRITON_HOST,
 TRITON_GRPC_PORT, TRITON_HTTP_PORT and TRITON_METRICS_PORT.
 """
 
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from triton_common.repository import lay_out
+from triton_common.server import Ports, command
 from triton_common.settings import ModelSettings, SettingsError
 from triton_cpu.layout import (
     NotPossibleError,
@@ -23,40 +24,6 @@ from triton_cpu.layout import (
     server_environment,
 )
 
-PORTS = {"TRITON_GRPC_PORT": 8001, "TRITON_METRICS_PORT": 8002, "TRITON_HTTP_PORT": 8003}
-
-
-def read_ports() -> dict[str, int]:
-    ports = {}
-    for setting, default in PORTS.items():
-        value = os.environ.get(setting) or str(default)
-        if not value.isdecimal() or not 0 < int(value) < 65536:
-            raise SettingsError(f"{setting}={value!r} is not a port: give a number from 1 to 65535.")
-        ports[setting] = int(value)
-    return ports
-
-
-def command(server: Path, repository: Path, backends: Path, host: str, ports: dict[str, int]) -> list[str]:
-    """The server's command line."""
-    return [
-        str(server),
-        f"--model-repository={repository}",
-        f"--backend-directory={backends}",
-        # Explicit control lets the vLLM backend unload its model once its engine has failed.
-        "--model-control-mode=explicit",
-        "--load-model=*",
-        "--exit-on-error=true",
-        "--exit-timeout-secs=8",
-        "--allow-gpu-metrics=false",
-        f"--grpc-address={host}",
-        f"--http-address={host}",
-        f"--metrics-address={host}",
-        f"--grpc-port={ports['TRITON_GRPC_PORT']}",
-        f"--http-port={ports['TRITON_HTTP_PORT']}",
-        f"--metrics-port={ports['TRITON_METRICS_PORT']}",
-    ]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m triton_cpu.serve", description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=Path(".run/triton"), help="where to lay things out")
@@ -65,10 +32,10 @@ def main() -> int:
     args = parser.parse_args()
     host = os.environ.get("TRITON_HOST") or "127.0.0.1"
     try:
-        ports = read_ports()
+        ports = Ports.from_env(os.environ)
         engine_args = None if args.no_vllm else ModelSettings.from_env(os.environ).engine_args("cpu")
         wheel, libpython = find_wheel(), find_libpython()
-        check_machine(ports, host=host)
+        check_machine(ports.by_setting(), host=host)
     except (NotPossibleError, SettingsError) as error:
         print(f"triton: {error}", file=sys.stderr)
         return 2
@@ -76,7 +43,10 @@ def main() -> int:
     repository = lay_out(run_dir / "model_repository", engine_args, overlay=args.overlay)
     backends = lay_out_backends(run_dir / "backends", wheel)
     environment = server_environment(os.environ, wheel, libpython)
-    os.execve(wheel.server, command(wheel.server, repository, backends, host, ports), environment)
+    arguments = command(wheel.server, repository, backends, host, ports)
+    # There is no GPU to ask, and Ctrl-C must not wait for long.
+    arguments += ["--allow-gpu-metrics=false", "--exit-timeout-secs=3"]
+    os.execve(wheel.server, arguments, environment)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,36 @@
+# Everything a person types. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv/bin
+CODE := orchestrator triton_common triton_cpu local_stack demo_model tests loadtest examples bootstrap.py
+
+.PHONY: help setup run test test-fast lint format clean lock
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install everything from the locks (a second run takes seconds)
+	@$(PYTHON) bootstrap.py
+
+run: setup ## Start Triton and the orchestrator; Ctrl-C ends both
+	@$(VENV)/python -m local_stack
+
+test: setup ## Run all tests, on the real server
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests
+
+test-fast: setup ## Run the tests that need no language model
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup -m "not vllm" tests
+
+lint: setup ## Check style and types
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/python -m tests.typecheck
+
+format: setup ## Put the code in shape
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+
+clean: ## Remove the environments and everything that ran
+	rm -rf .venv .venv-server .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

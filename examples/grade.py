@@ -1,0 +1,75 @@
+"""Mark a class and watch the results arrive: ``python3 examples/grade.py examples/class.json``.
+
+Standard library only, as an example of how little a client needs. The file holds ``{"items": [...]}``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+TIMEOUT_S = 60.0
+"""The server sends a comment every 15 s, so a silence this long means that it is gone."""
+
+
+def call(url: str, body: bytes | None = None) -> dict[str, Any]:
+    """GET ``url``, or POST ``body`` to it; the JSON answer."""
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def events(url: str) -> Iterator[dict[str, Any]]:
+    """The events of a stream, up to the final one."""
+    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310
+        for line in response:
+            if line.startswith(b"data:"):
+                yield json.loads(line.removeprefix(b"data:"))
+
+
+def describe(result: dict[str, Any]) -> str:
+    who = f"  {result['id_alumno']:<8}"
+    if result["status"] == "ok":
+        return f"{who} {result['nota']}  {result['feedback']}"
+    return f"{who} -  not marked: {result['error']['message']}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--url", default="http://localhost:8000")
+    args = parser.parse_args()
+    try:
+        if notice := call(f"{args.url}/health").get("model_notice"):
+            print(f"NOTE: {notice}")
+        job = call(f"{args.url}/evaluate", args.file.read_bytes())
+        print(f"Job {job['job_id']}: {job['total_items']} texts.")
+        for event in events(args.url + job["stream_url"]):
+            data = event["data"]
+            if event["event"] == "batch_complete":
+                progress = data["progress"]
+                print(f"\nBatch {data['batch_number']}: {progress['completed']} of {progress['total']} done")
+                print("\n".join(describe(result) for result in data["results"]))
+            else:
+                print(
+                    f"\n{data['status']}: {data['total_processed']} texts in {data['total_time_seconds']:.1f} s, "
+                    f"{data['failed_items']} not marked."
+                )
+    except urllib.error.HTTPError as error:
+        print(f"The service refused: {error.read().decode()}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{args.url} does not answer ({error}): is the service running?", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""What to start, from the environment: commands, ports, which model. Pure but for looking at files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from triton_common.server import read_port
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO_MODEL = ROOT / "demo_model" / "checkpoint"
+DRAIN_TIMEOUT_S = "4"
+"""Shorter than in production: Ctrl-C has to end everything within ten seconds."""
+
+
+class PlanError(ValueError):
+    """The stack can't be started like this. Its text is one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that ``Stack`` needs to know."""
+
+    host: str
+    port: int
+    triton_grpc_port: int
+    triton_metrics_port: int
+    triton_http_port: int
+    run_dir: Path
+    model: str
+    notice: str
+    environment: Mapping[str, str]
+
+    @property
+    def triton_command(self) -> list[str]:
+        python = ROOT / ".venv-server" / "bin" / "python"
+        return [str(python), "-m", "triton_cpu.serve", "--run-dir", str(self.run_dir / "triton")]
+
+    @property
+    def orchestrator_command(self) -> list[str]:
+        return [sys.executable, "-m", "orchestrator"]
+
+    @property
+    def orchestrator_url(self) -> str:
+        return f"http://{self._reachable}:{self.port}"
+
+    @property
+    def triton_http_url(self) -> str:
+        return f"http://127.0.0.1:{self.triton_http_port}"
+
+    @property
+    def _reachable(self) -> str:
+        return "localhost" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104  only compared
+
+
+def make_plan(env: Mapping[str, str]) -> Plan:
+    """The plan for ``env``. Raises PlanError, or SettingsError for a port that is none.
+
+    Without MODEL_NAME the demo model is served: the real one is too large for a CPU.
+    """
+    run_dir = Path(env.get("RUN_DIR") or ROOT / ".run").resolve()
+    model = env.get("MODEL_NAME") or str(DEMO_MODEL)
+    if Path(model).is_dir():
+        model = str(Path(model).resolve())
+    notice_file = Path(model) / "NOTICE.txt"
+    notice = env.get("MODEL_NOTICE") or (notice_file.read_text("utf-8").strip() if notice_file.is_file() else "")
+    ports = {
+        "PORT": read_port(env, "PORT", 8000),
+        "TRITON_GRPC_PORT": read_port(env, "TRITON_GRPC_PORT", 8001),
+        "TRITON_METRICS_PORT": read_port(env, "TRITON_METRICS_PORT", 8002),
+        "TRITON_HTTP_PORT": read_port(env, "TRITON_HTTP_PORT", 8003),
+    }
+    if len(set(ports.values())) < len(ports):
+        listed = ", ".join(f"{name}={number}" for name, number in ports.items())
+        raise PlanError(f"Each port must be another one, but these are not: {listed}.")
+    environment = {
+        **env,
+        **{name: str(number) for name, number in ports.items()},
+        "MODEL_NAME": model,
+        "MODEL_NOTICE": notice,
+        "TRITON_GRPC_URL": env.get("TRITON_GRPC_URL") or f"127.0.0.1:{ports['TRITON_GRPC_PORT']}",
+        "TRITON_METRICS_URL": env.get("TRITON_METRICS_URL")
+        or f"http://127.0.0.1:{ports['TRITON_METRICS_PORT']}/metrics",
+        "DATABASE_URL": env.get("DATABASE_URL") or f"sqlite+aiosqlite:///{run_dir / 'jobs.sqlite3'}",
+        "DRAIN_TIMEOUT_S": env.get("DRAIN_TIMEOUT_S") or DRAIN_TIMEOUT_S,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")])),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return Plan(
+        host=env.get("HOST") or "0.0.0.0",  # noqa: S104  the documented default
+        port=ports["PORT"],
+        triton_grpc_port=ports["TRITON_GRPC_PORT"],
+        triton_metrics_port=ports["TRITON_METRICS_PORT"],
+        triton_http_port=ports["TRITON_HTTP_PORT"],
+        run_dir=run_dir,
+        model=model,
+        notice=notice,
+        environment=environment,
+    )
