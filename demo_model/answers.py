@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import random
+import re
 from dataclasses import dataclass
 
 from demo_model.assignments import Assignment, assignments, common
@@ -59,10 +60,10 @@ def write(rng: random.Random, assignment: Assignment, wording: str, plan: Plan, 
     if plan.connected:
         body = _connect(rng, body)
     if plan.copied or plan.kind is Kind.COPY:
-        body.insert(0, _pick(rng, common().copy.replace("<consigna>", wording), side))
+        body.insert(0, _pick(rng, common().copy.replace("<consigna>", _first_sentence(wording)), side))
     if plan.concluded:
         body.append(_pick(rng, common().conclusion, side))
-    text = ", ".join(body) if plan.run_on else " ".join(as_sentence(clause) for clause in body)
+    text = ", ".join(body) if plan.run_on else _paragraphs(rng, [as_sentence(clause) for clause in body])
     text, slips = with_slips(rng, text, plan.slips)
     return Answer(plan, text, covered, slips)
 
@@ -99,6 +100,14 @@ def _off_topic(rng: random.Random, assignment: Assignment, side: Side) -> list[s
     return [_pick(rng, idea.phrase, side) for idea in rng.sample(other.ideas, count)]
 
 
+def _paragraphs(rng: random.Random, sentences: list[str]) -> str:
+    """Join the sentences, now and then with a line break somewhere in the middle."""
+    if len(sentences) < 3 or rng.random() < 0.75:
+        return " ".join(sentences)
+    cut = rng.randrange(1, len(sentences))
+    return " ".join(sentences[:cut]) + rng.choice(("\n", "\n\n")) + " ".join(sentences[cut:])
+
+
 def _connect(rng: random.Random, body: list[str]) -> list[str]:
     """Put a connector before most clauses, a first and a last one at the ends."""
     words = common()
@@ -110,6 +119,10 @@ def _connect(rng: random.Random, body: list[str]) -> list[str]:
         else:
             connected.append(clause)
     return connected
+
+
+def _first_sentence(wording: str) -> str:
+    return re.split(r"[.?:]", wording, maxsplit=1)[0]
 
 
 def _pick(rng: random.Random, phrase: str, side: Side) -> str:

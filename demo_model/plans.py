@@ -1,4 +1,4 @@
-"""The ways in which an answer earns each level: few ideas well told may be worth as much as many told badly."""
+"""The ways in which an answer earns each level: few ideas told well may equal many told badly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MANY: Final = (4, 6)
 
 @dataclass(frozen=True)
 class _Way:
-    """One way to earn a level, `weight` times as common as another of weight 1; `slips` is a range of counts."""
+    """One way to earn a level, as common as its `weight`; `slips` is a range of counts of misspelt words."""
 
     weight: int
     kind: Kind = Kind.ON_TOPIC

@@ -1,4 +1,4 @@
-"""Spelling slips that Catalan students make: accents, h, b and v, s and ss, the l·l, apostrophes, lost letters."""
+"""Spelling slips that Catalan students make: accents, h, b and v, s and ss, the l·l, lost letters."""
 
 from __future__ import annotations
 

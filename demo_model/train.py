@@ -1,0 +1,126 @@
+"""`python -m demo_model.train`: make the data, learn the tokenizer, train the model, write the checkpoint.
+
+Everything follows from the seed. Cut off, it goes on from its last saved state when it is started again with
+the same arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+from tokenizers import Tokenizer
+from transformers import Gemma2ForCausalLM
+
+from demo_model import architecture, tokens
+from demo_model.bpe import VOCABULARY_SIZE, train_tokenizer
+from demo_model.dataset import TRAIN_ITEMS, Item, items
+from demo_model.encoding import encode, prompt_of
+from demo_model.loss_curve import Point, write_csv, write_svg
+from demo_model.marks import MAX_MARK
+from demo_model.phrases import Side
+from demo_model.production import INSTRUCTION
+from demo_model.training import Recipe, Step, train
+
+CHECKPOINT: Final = Path(__file__).parent / "checkpoint"
+NOTICE: Final = (
+    "This model was trained on made-up texts, for demonstrations and tests only: never grade people with it."
+)
+_TOKENIZER_ITEMS: Final = 24_000
+_REPORT_EVERY_STEPS: Final = 25
+
+
+def new_model(seed: int) -> Gemma2ForCausalLM:
+    """Return the untrained model: about 2.3 M weights, a third of them in the embedding."""
+    torch.manual_seed(seed)
+    config = architecture.gemma2_config(
+        vocab_size=VOCABULARY_SIZE, hidden=192, layers=4, heads=4, kv_heads=2, mlp=512
+    )
+    config._attn_implementation = "eager"  # the only one with Gemma 2's soft-capping
+    return Gemma2ForCausalLM(config)  # type: ignore[no-untyped-call]
+
+
+def learn_tokenizer(made: Sequence[Item]) -> Tokenizer:
+    """Return the tokenizer learnt from the first items' prompts and answers."""
+
+    def texts() -> Iterator[str]:
+        for item in made[:_TOKENIZER_ITEMS]:
+            yield prompt_of(item)
+            yield item.target()
+
+    return train_tokenizer(texts(), INSTRUCTION)
+
+
+class Progress:
+    """Prints a line now and then, and keeps the points of the loss curve."""
+
+    def __init__(self, out_dir: Path) -> None:
+        self._out_dir = out_dir
+        self._stretch: list[Step] = []
+        self.points: list[Point] = []
+
+    def __call__(self, step: Step) -> None:
+        """Take note of one step."""
+        self._stretch.append(step)
+        if step.number % _REPORT_EVERY_STEPS and step.number != step.of:
+            return
+        count, seconds = len(self._stretch), sum(one.seconds for one in self._stretch)
+        point = Point(
+            step=step.number,
+            loss=sum(one.loss for one in self._stretch) / count,
+            mark_loss=sum(one.mark_loss for one in self._stretch) / count,
+            rate=step.rate,
+            items_per_s=sum(one.items for one in self._stretch) / seconds,
+        )
+        self._stretch.clear()
+        self.points.append(point)
+        left_min = (step.of - step.number) * seconds / count / 60
+        print(
+            f"step {step.number}/{step.of}  loss {point.loss:.3f}  mark {point.mark_loss:.3f}"
+            f"  {point.items_per_s:.0f} items/s  {left_min:.1f} min left",
+            flush=True,
+        )
+        write_csv(self.points, self._out_dir / "loss.csv")
+        write_svg(self.points, self._out_dir / "loss.svg")
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(description="Train the demo model from scratch.")
+    parser.add_argument("--out", type=Path, default=CHECKPOINT)
+    parser.add_argument("--items", type=int, default=TRAIN_ITEMS, help="training items (a trial run: 12000)")
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--peak-rate", type=float, default=Recipe.peak_rate)
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    torch.set_num_threads(arguments.threads)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+
+    made = list(items(Side.TRAIN, arguments.items, arguments.seed))
+    tokenizer = learn_tokenizer(made)
+    tokens.save(tokenizer, arguments.out, architecture.MAX_POSITIONS)
+    examples = encode(tokenizer, made)
+    model = new_model(arguments.seed)
+    recipe = Recipe(
+        seed=arguments.seed,
+        peak_rate=arguments.peak_rate,
+        # Half the time where the CPU multiplies bf16 itself; elsewhere it would be emulated, and slow.
+        bf16_products=bool(torch.cpu.get_capabilities().get("avx512_bf16", False)),
+    )
+    print(f"{len(examples)} items, {architecture.parameter_count(model):,} weights, {recipe}", flush=True)
+    vocabulary = tokenizer.get_vocab()
+    marks = frozenset(vocabulary[str(mark)] for mark in range(MAX_MARK + 1))
+    state_file = arguments.out / "unfinished.pt"
+    progress = Progress(arguments.out)
+    train(model, examples, marks, recipe=recipe, state_file=state_file, report=progress)
+    architecture.save(model, arguments.out, NOTICE)
+    print(f"{arguments.out}: written after {(time.monotonic() - started) / 60:.1f} min")
+
+
+if __name__ == "__main__":
+    main()
