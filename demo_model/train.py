@@ -99,6 +99,7 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.monotonic()
     torch.set_num_threads(arguments.threads)
+    torch.use_deterministic_algorithms(True)
     arguments.out.mkdir(parents=True, exist_ok=True)
 
     made = list(items(Side.TRAIN, arguments.items, arguments.seed))
