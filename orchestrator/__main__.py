@@ -1,0 +1,86 @@
+"""`python -m orchestrator`: exit status 0 after a clean stop, 1 if it could not go on, 2 for bad settings."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+from aiohttp import web
+
+from orchestrator import __version__
+from orchestrator.api.keys import SERVICE
+from orchestrator.app import make_app
+from orchestrator.config import Settings, SettingsError, load_settings
+from orchestrator.errors import StartError
+from orchestrator.logs import configure_logging
+
+CONNECTIONS_TIMEOUT_S = 1.0
+
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Runs the service; problems that the operator can solve become one line on stderr."""
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_level)
+        return asyncio.run(serve(settings))
+    except SettingsError as error:
+        print(f"orchestrator: {error}", file=sys.stderr)
+        return 2
+    except StartError as error:
+        print(f"orchestrator: {error}", file=sys.stderr)
+        return 1
+
+
+async def serve(settings: Settings) -> int:
+    """Serves until a signal or a fatal error."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    broken = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    app = make_app(settings, broken)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CONNECTIONS_TIMEOUT_S)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise StartError(f"can't listen on {settings.host}:{settings.port}: {error.strerror}") from None
+        port = runner.addresses[0][1]
+        log.info(
+            "started",
+            version=__version__,
+            host=settings.host,
+            port=port,
+            notice=settings.model_notice or None,
+        )
+        waits = [asyncio.create_task(event.wait()) for event in (asked, broken)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        # Still listening: status and results stay readable while what is in flight finishes.
+        if not broken.is_set():
+            await _unless_asked_again(asked, app)
+    finally:
+        await runner.cleanup()
+    log.info("stopped")
+    return 1 if broken.is_set() else 0
+
+
+async def _unless_asked_again(asked: asyncio.Event, app: web.Application) -> None:
+    """Drains; a second signal cuts the wait short."""
+    asked.clear()
+    draining = asyncio.create_task(app[SERVICE].drain())
+    again = asyncio.create_task(asked.wait())
+    await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (draining, again):
+        task.cancel()
+    await asyncio.gather(draining, again, return_exceptions=True)
+    app[SERVICE].feed.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The HTTP side. Nothing else knows HTTP."""

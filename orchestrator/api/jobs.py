@@ -1,0 +1,77 @@
+"""GET /status, GET /stream and POST /cancel."""
+
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from orchestrator.api.errors import ApiError, json_response
+from orchestrator.api.keys import SERVICE
+from orchestrator.events import Progress
+from orchestrator.jobs import Job
+from orchestrator.sse import stream_events
+
+
+async def find_job(request: web.Request) -> Job:
+    """The job that the address names: 404 if there never was one, 410 if it has expired."""
+    job = await request.app[SERVICE].store.job(request.match_info["job_id"])
+    if job is None:
+        raise ApiError(HTTPStatus.NOT_FOUND, "job_not_found", "There is no such job.")
+    if job.expired(time.time()):
+        raise ApiError(HTTPStatus.GONE, "job_expired", "This job has expired; its results were deleted.")
+    return job
+
+
+async def status(request: web.Request) -> web.Response:
+    return json_response(status_dict(await find_job(request)))
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Answers as soon as the end is on disk; what is in flight is not waited for."""
+    job = await request.app[SERVICE].intake.cancel(await find_job(request))
+    return json_response(status_dict(job), HTTPStatus.ACCEPTED)
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    service = request.app[SERVICE]
+    job = await find_job(request)
+    after = _last_event_id(request)
+    if job.terminal and after >= job.last_event:
+        return web.Response(status=HTTPStatus.NO_CONTENT)  # tells a browser's EventSource to stop
+    return await stream_events(request, service.settings, service.feed, job, after)
+
+
+def _last_event_id(request: web.Request) -> int:
+    text = request.headers.get("Last-Event-ID") or request.query.get("last_event_id") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST,
+            "invalid_last_event_id",
+            "Last-Event-ID must be the id of an event of this job.",
+        )
+    return int(text)
+
+
+def status_dict(job: Job) -> dict[str, Any]:
+    elapsed_s = 0.0
+    if job.started_at is not None:
+        elapsed_s = max(0.0, (job.finished_at or time.time()) - job.started_at)
+    return {
+        "job_id": job.id,
+        "status": job.status,
+        "priority": job.priority,
+        "progress": Progress(job.completed, job.total, elapsed_s).as_dict(),
+        "failed_items": job.failed_items,
+        "created_at": _iso(job.created_at),
+        "started_at": _iso(job.started_at),
+        "finished_at": _iso(job.finished_at),
+        "expires_at": _iso(job.expires_at),
+    }
+
+
+def _iso(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,231 @@
+"""The API described, from the schemas that check the requests and the settings that limit them."""
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from orchestrator import __version__
+from orchestrator.api.schemas import ITEM_FIELDS, EvaluateRequest
+from orchestrator.config import Settings
+from orchestrator.jobs import Status
+
+JOB_ID = {
+    "name": "job_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+    "description": "The id that `POST /evaluate` answered.",
+}
+ERROR = {
+    "type": "object",
+    "required": ["error", "code", "details"],
+    "properties": {
+        "error": {"type": "string", "description": "One clear sentence."},
+        "code": {"type": "string", "description": "The same for programs, in snake_case."},
+        "details": {"description": "More where there is more to say, or null."},
+    },
+}
+RESULT = {
+    "type": "object",
+    "required": [
+        "index",
+        "id_alumno",
+        "nota",
+        "feedback",
+        "status",
+        "error",
+        "flags",
+        "attempts",
+        "confidence",
+    ],
+    "properties": {
+        "index": {"type": "integer", "minimum": 0, "description": "The item's place in the request."},
+        "id_alumno": {"type": "string"},
+        "nota": {"type": ["integer", "null"], "minimum": 0, "maximum": 5},
+        "feedback": {"type": ["string", "null"]},
+        "status": {"type": "string", "enum": ["ok", "failed"]},
+        "error": {
+            "type": ["object", "null"],
+            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+        },
+        "flags": {"type": "array", "items": {"type": "string"}},
+        "attempts": {"type": "integer", "minimum": 0},
+        "confidence": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+    },
+}
+PROGRESS = {
+    "type": "object",
+    "properties": {
+        "completed": {"type": "integer"},
+        "total": {"type": "integer"},
+        "percentage": {"type": "number"},
+        "elapsed_seconds": {"type": "number"},
+        "estimated_remaining_seconds": {"type": "number"},
+        "avg_time_per_item": {"type": "number"},
+    },
+}
+MOMENT = {"type": ["string", "null"], "format": "date-time"}
+STATUS = {"type": "string", "enum": [status.value for status in Status]}
+JOB = {
+    "type": "object",
+    "properties": {
+        "job_id": {"type": "string", "format": "uuid"},
+        "status": STATUS,
+        "priority": {"type": "string"},
+        "progress": {"$ref": "#/components/schemas/Progress"},
+        "failed_items": {"type": "integer"},
+        "created_at": MOMENT,
+        "started_at": MOMENT,
+        "finished_at": MOMENT,
+        "expires_at": MOMENT,
+    },
+}
+ACCEPTED = {
+    "type": "object",
+    "properties": {
+        "job_id": {"type": "string", "format": "uuid"},
+        "total_items": {"type": "integer"},
+        "estimated_time_seconds": {"type": "number"},
+        "status": STATUS,
+        "stream_url": {"type": "string"},
+    },
+}
+RESULTS = {
+    "type": "object",
+    "properties": {
+        "job_id": {"type": "string", "format": "uuid"},
+        "status": STATUS,
+        "total_items": {"type": "integer"},
+        "completed": {"type": "integer"},
+        "failed_items": {"type": "integer"},
+        "results": {"type": "array", "items": {"$ref": "#/components/schemas/Result"}},
+    },
+}
+HEALTH = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": ["healthy", "unhealthy"]},
+        "model_loaded": {"type": "boolean"},
+        "gpu_available": {"type": "boolean", "description": "Having none is no fault."},
+        "active_jobs": {"type": "integer"},
+        "queued_jobs": {"type": "integer"},
+        "items_in_flight": {"type": "integer"},
+        "storage": {"type": "string", "enum": ["ok", "unavailable"]},
+        "draining": {"type": "boolean"},
+        "version": {"type": "string"},
+        "notice": {"type": ["string", "null"]},
+    },
+}
+STREAM = """Server-sent events, unnamed, each with an `id`. The data is
+`{"event": "batch_complete", "data": {...}}` for every ten results in the order in which they finished, then
+once `{"event": "complete", "data": {...}}`. A new subscriber gets every batch from the first.
+`Last-Event-ID` goes on behind that event; 204 when that was the last."""
+RESULTS_NOTE = """What is finished so far, in item order. In CSV a cell that begins with `=`, `+`, `-`, `@`
+or a control character gets a `'` in front, so that no spreadsheet takes a student's text for a formula."""
+
+
+def build_openapi(settings: Settings) -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    _, schemas = models_json_schema(
+        [(EvaluateRequest, "validation")], ref_template="#/components/schemas/{model}"
+    )
+    components: dict[str, Any] = schemas["$defs"]
+    components["EvaluateRequest"]["properties"]["items"]["maxItems"] = settings.max_items
+    for field in ITEM_FIELDS:
+        components["ItemIn"]["properties"][field]["maxLength"] = settings.max_field_chars
+    named = {"Error": ERROR, "Result": RESULT, "Progress": PROGRESS, "Job": JOB, "Accepted": ACCEPTED}
+    components |= {**named, "Results": RESULTS, "Health": HEALTH}
+    notice = f"\n\n**{settings.model_notice}**" if settings.model_notice else ""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Avalua",
+            "version": __version__,
+            "description": f"Marks student texts with a fine-tuned Gemma 2, ten results an event.{notice}",
+        },
+        "paths": _paths(),
+        "components": {"schemas": components},
+    }
+
+
+def _paths() -> dict[str, Any]:
+    gone = {"404": _error("There is no such job."), "410": _error("The job has expired.")}
+    after = {"schema": {"type": "integer", "minimum": 0}, "description": "Go on behind this event."}
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "schema": {"type": "string", "maxLength": 255},
+        "description": "A repeated POST with the same key returns the first job.",
+    }
+    wanted = {"name": "format", "in": "query", "schema": {"enum": ["json", "csv", "ndjson"]}}
+    listed = {
+        "application/json": {"schema": _ref("Results")},
+        "text/csv": {"schema": {"type": "string"}},
+        "application/x-ndjson": {"schema": {"type": "string"}},
+    }
+    body = {"required": True, "content": {"application/json": {"schema": _ref("EvaluateRequest")}}}
+    accepted = {
+        "202": _json("The job is on disk and starts at once.", "Accepted"),
+        "400": _error("The body is not JSON, or has no items."),
+        "408": _error("The body did not arrive in time."),
+        "409": _error("The key came with another body before."),
+        "413": _error("Too many items, or too large a body."),
+        "422": _error(
+            "Fields are missing, empty, too long or of the wrong type: each with its item's index."
+        ),
+        "429": _error("Too many jobs are waiting; see Retry-After."),
+        "503": _error("Not ready: model, database or shutdown; see Retry-After."),
+    }
+    last_ids = [
+        {"name": "Last-Event-ID", "in": "header", **after},
+        {"name": "last_event_id", "in": "query", **after},
+    ]
+    streamed = {
+        "200": {"description": STREAM, "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        "204": {"description": "The final event was seen already."},
+        "400": _error("That is not the id of an event."),
+        **gone,
+    }
+    healthy = {"200": _json("Healthy.", "Health"), "503": _json("Unhealthy.", "Health")}
+    ok = {"200": {"description": "Yes."}}
+    return {
+        "/evaluate": {"post": _call("Send texts", accepted, [key], requestBody=body)},
+        "/stream/{job_id}": {"get": _call("Results as they come", streamed, [JOB_ID, *last_ids])},
+        "/status/{job_id}": {
+            "get": _call("How far a job is", {"200": _json("The job.", "Job"), **gone}, [JOB_ID])
+        },
+        "/results/{job_id}": {
+            "get": _call(
+                "Results so far",
+                {"200": {"description": RESULTS_NOTE, "content": listed}, **gone},
+                [JOB_ID, wanted],
+            )
+        },
+        "/cancel/{job_id}": {
+            "post": _call(
+                "Stop a job; what is finished stays", {"202": _json("Ended.", "Job"), **gone}, [JOB_ID]
+            )
+        },
+        "/health": {"get": _call("How the service is", healthy)},
+        "/health/live": {"get": _call("Whether the process lives", ok)},
+        "/health/ready": {"get": _call("Whether jobs are taken", {**ok, "503": {"description": "No."}})},
+        "/metrics": {"get": _call("Figures for Prometheus", {"200": {"description": "Text."}})},
+    }
+
+
+def _call(
+    summary: str, responses: dict[str, Any], parameters: list[Any] | None = None, **more: Any
+) -> dict[str, Any]:
+    return {"summary": summary, "parameters": parameters or [], "responses": responses, **more}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _json(description: str, name: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": _ref(name)}}}
+
+
+def _error(description: str) -> dict[str, Any]:
+    return _json(description, "Error")

@@ -1,0 +1,98 @@
+"""GET /results: what is finished so far, in item order, as JSON, CSV or NDJSON."""
+
+import csv
+import io
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from orchestrator.api.errors import ApiError, json_response
+from orchestrator.api.jobs import find_job
+from orchestrator.api.keys import SERVICE
+from orchestrator.events import results_in
+
+COLUMNS = (
+    "index",
+    "id_alumno",
+    "nota",
+    "feedback",
+    "status",
+    "error_code",
+    "error_message",
+    "flags",
+    "attempts",
+    "confidence",
+)
+# What a spreadsheet takes for a formula when a cell begins with it. https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+MEDIA_TYPES = {
+    "application/json": "json",
+    "text/csv": "csv",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+}
+
+
+async def results(request: web.Request) -> web.Response:
+    wanted = _format(request)
+    job = await find_job(request)
+    stored = await request.app[SERVICE].store.events(job.id, 0)
+    found = sorted(
+        (result for _, payload in stored for result in results_in(payload)), key=lambda row: row["index"]
+    )
+    if wanted == "csv":
+        headers = {"Content-Disposition": f'attachment; filename="results-{job.id}.csv"'}
+        return web.Response(text=to_csv(found), content_type="text/csv", charset="utf-8", headers=headers)
+    if wanted == "ndjson":
+        lines = b"".join(orjson.dumps(row) + b"\n" for row in found)
+        return web.Response(body=lines, content_type="application/x-ndjson", charset="utf-8")
+    return json_response(
+        {
+            "job_id": job.id,
+            "status": job.status,
+            "total_items": job.total,
+            "completed": len(found),
+            "failed_items": sum(row["status"] == "failed" for row in found),
+            "results": found,
+        }
+    )
+
+
+def to_csv(found: list[dict[str, Any]]) -> str:
+    """The results as CSV (RFC 4180). A cell that a spreadsheet would run as a formula gets a `'` in front."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for row in found:
+        error = row["error"] or {"code": None, "message": None}
+        flat = {
+            **row,
+            "error_code": error["code"],
+            "error_message": error["message"],
+            "flags": " ".join(row["flags"]),
+        }
+        writer.writerow([_cell(flat[name]) for name in COLUMNS])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\0", "\ufffd")  # no spreadsheet reads a NUL
+    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+
+
+def _format(request: web.Request) -> str:
+    wanted = request.query.get("format")
+    if wanted is not None:
+        if wanted not in MEDIA_TYPES.values():
+            raise ApiError(HTTPStatus.BAD_REQUEST, "unknown_format", "format must be json, csv or ndjson.")
+        return wanted
+    for part in request.headers.get("Accept", "").split(","):
+        found = MEDIA_TYPES.get(part.split(";")[0].strip().lower())
+        if found is not None:
+            return found
+    return "json"

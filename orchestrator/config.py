@@ -1,0 +1,121 @@
+"""The settings: read once from the environment, frozen, and passed in. Nothing else reads the environment."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from orchestrator.errors import StartError
+
+# Drivers that speak asyncio, by the dialect that people write in a URL.
+ASYNC_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
+
+
+class SettingsError(StartError):
+    """One or more environment variables make no sense."""
+
+
+def _window(data: dict[str, Any]) -> int:
+    return max(1, int(data.get("max_num_seqs", 128)) * 5 // 4)
+
+
+class Settings(BaseSettings):
+    """Every limit is a setting. The names are those of the environment variables, in lower case."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    # Where we listen, and who may call from a browser.
+    host: str = "0.0.0.0"  # noqa: S104  a service in a container listens on every interface
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port, printed in the log
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    model_notice: str = ""
+
+    # Triton.
+    triton_grpc_url: Annotated[str, Field(min_length=1)] = "localhost:8001"
+    triton_metrics_url: Annotated[str, Field(pattern=r"^https?://")] = "http://localhost:8002/metrics"
+    triton_model: Annotated[str, Field(min_length=1)] = "evaluate"
+    max_num_seqs: Annotated[int, Field(ge=1)] = 128
+    # A quarter more than vLLM runs at once, so that a freed sequence never waits for us.
+    max_in_flight: Annotated[int, Field(ge=1)] = Field(default_factory=_window)
+    max_attempts: Annotated[int, Field(ge=1)] = 3
+    item_timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    probe_interval_s: Annotated[float, Field(gt=0)] = 10.0
+    probe_timeout_s: Annotated[float, Field(gt=0)] = 20.0
+    reconnect_max_s: Annotated[float, Field(gt=0)] = 5.0
+
+    # Jobs.
+    batch_size: Annotated[int, Field(ge=1)] = 10
+    job_ttl_seconds: Annotated[int, Field(ge=1)] = 3600
+    tombstone_ttl_seconds: Annotated[int, Field(ge=0)] = 7 * 24 * 3600
+    purge_interval_s: Annotated[float, Field(gt=0)] = 30.0
+    max_concurrent_jobs: Annotated[int, Field(ge=1)] = 5
+    max_queued_jobs: Annotated[int, Field(ge=0)] = 100
+    expected_items_per_second: Annotated[float, Field(gt=0)] = 5.0
+
+    # What a client may send, and how long it may take.
+    max_items: Annotated[int, Field(ge=1)] = 2000
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    max_field_chars: Annotated[int, Field(ge=1)] = 20_000
+    body_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    max_concurrent_uploads: Annotated[int, Field(ge=1)] = 8
+
+    # Streams to clients.
+    sse_ping_s: Annotated[float, Field(gt=0)] = 15.0
+    sse_retry_ms: Annotated[int, Field(ge=0)] = 2000
+    sse_send_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+
+    # The store, and the end.
+    database_url: str = "sqlite+aiosqlite:///data/avalua.sqlite3"
+    database_timeout_s: Annotated[float, Field(gt=0)] = 5.0
+    drain_timeout_s: Annotated[float, Field(ge=0)] = 8.0
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("database_url")
+    @classmethod
+    def _async_driver(cls, value: str) -> str:
+        scheme, separator, rest = value.partition("://")
+        if not separator:
+            raise ValueError("must be a URL such as sqlite:///data/avalua.sqlite3 or postgresql://host/name")
+        scheme = ASYNC_DRIVERS.get(scheme, scheme)
+        if scheme not in ASYNC_DRIVERS.values():
+            raise ValueError(f"must begin with one of {', '.join(sorted(ASYNC_DRIVERS))}")
+        return f"{scheme}://{rest}"
+
+    @field_validator("triton_grpc_url")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        try:
+            good = urlsplit(f"//{value}").port is not None
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("must be host:port, without a scheme")
+        return value
+
+
+def load_settings() -> Settings:
+    """Reads the environment; a value that makes no sense becomes one clear line."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        raise SettingsError("bad settings: " + "; ".join(problems)) from None

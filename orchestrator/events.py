@@ -1,0 +1,97 @@
+"""What a client hears of a job, and its one serialised form."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from orchestrator.jobs import Result, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    completed: int
+    total: int
+    elapsed_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        average = self.elapsed_s / self.completed if self.completed else 0.0
+        return {
+            "completed": self.completed,
+            "total": self.total,
+            "percentage": round(100 * self.completed / self.total, 2) if self.total else 100.0,
+            "elapsed_seconds": round(self.elapsed_s, 2),
+            "estimated_remaining_seconds": round(average * (self.total - self.completed), 2),
+            "avg_time_per_item": round(average, 4),
+        }
+
+
+class Event(Protocol):
+    """Something that subscribers of a job get, under a number that counts from 1."""
+
+    @property
+    def number(self) -> int: ...
+    def payload(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchComplete:
+    """The number of a batch is the number of its event: nothing else comes before the final one."""
+
+    number: int
+    results: tuple[Result, ...]
+    progress: Progress
+
+    def payload(self) -> bytes:
+        data = {
+            "batch_number": self.number,
+            "results": [result_dict(result) for result in self.results],
+            "progress": self.progress.as_dict(),
+        }
+        return orjson.dumps({"event": "batch_complete", "data": data})
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The final event, whatever way the job ended."""
+
+    number: int
+    total_processed: int
+    total_time_s: float
+    status: Status
+    failed_items: int
+
+    def payload(self) -> bytes:
+        data = {
+            "total_processed": self.total_processed,
+            "total_time_seconds": round(self.total_time_s, 2),
+            "status": self.status,
+            "failed_items": self.failed_items,
+        }
+        return orjson.dumps({"event": "complete", "data": data})
+
+
+def result_dict(result: Result) -> dict[str, Any]:
+    error = result.error
+    return {
+        "index": result.index,
+        "id_alumno": result.id_alumno,
+        "nota": result.nota,
+        "feedback": result.feedback,
+        "status": "failed" if error else "ok",
+        "error": {"code": error.code, "message": error.message} if error else None,
+        "flags": result.flags,
+        "attempts": result.attempts,
+        "confidence": result.confidence,
+    }
+
+
+def results_in(payload: str | bytes) -> list[dict[str, Any]]:
+    """The results that an event's serialised form carries; none in a final event."""
+    results: list[dict[str, Any]] = orjson.loads(payload)["data"].get("results", [])
+    return results
+
+
+def frame(number: int, payload: bytes) -> bytes:
+    """An unnamed server-sent message. JSON as we write it holds no line break, so one data line is enough."""
+    return b"id: %d\ndata: %b\n\n" % (number, payload)

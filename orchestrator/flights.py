@@ -1,0 +1,178 @@
+"""Items at Triton, and what becomes of each: a result, another attempt, or a place in quarantine."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from orchestrator.config import Settings
+from orchestrator.incident import Incident, Verdict
+from orchestrator.jobs import ItemError, Result
+from orchestrator.link import Link
+from orchestrator.metrics import Metrics
+from orchestrator.quarantine import Quarantine
+from orchestrator.runs import Attempt, Run
+from orchestrator.triton import Answer, Failure, Outcome, Refusal
+
+MAX_BREAKS = 3  # a stream that breaks again and again under an item is held against it like a crash
+FAILED = ItemError("inference_error", "The model failed on this text.")
+CRASHED = ItemError("model_crashed", "The model crashed each time it got this text.")
+TIMED_OUT = ItemError("item_timeout", "The model did not answer in time.")
+
+log = structlog.get_logger()
+
+
+class Flights:
+    """The link's listener. `record` takes results, `wake` tells that there may be room again."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        link: Link,
+        metrics: Metrics,
+        *,
+        record: Callable[[Run, Result], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._link = link
+        self._metrics = metrics
+        self._record = record
+        self._wake = wake
+        self._in_flight: dict[str, Attempt] = {}
+        self._incident: Incident | None = None
+        self.quarantine = Quarantine(settings.max_in_flight, settings.max_attempts)
+
+    def __len__(self) -> int:
+        return len(self._in_flight)
+
+    @property
+    def places_taken(self) -> int:
+        """Items in flight, and those that failed and wait to be judged."""
+        return len(self._in_flight) + (len(self._incident.held) if self._incident else 0)
+
+    def add(self, request_id: str, attempt: Attempt) -> None:
+        attempt.number += 1
+        attempt.sent_at = time.monotonic()
+        attempt.run.in_flight += 1
+        self._in_flight[request_id] = attempt
+        self._metrics.attempts.inc()
+
+    # What the link tells.
+
+    def on_outcome(self, request_id: str, outcome: Outcome) -> None:
+        attempt = self._land(request_id)
+        if attempt is None:
+            return  # too late: its time was up, and another attempt is on its way
+        if isinstance(outcome, Failure):
+            self._hold(request_id, attempt, FAILED)
+        else:
+            self._metrics.item_seconds.observe(time.monotonic() - attempt.sent_at)
+            if self._incident is not None:
+                self._incident.answered(request_id)
+                self._judge()
+            self._answered(attempt, outcome)
+        self._wake()
+
+    def on_probe(self, alive: bool) -> None:
+        if self._incident is not None:
+            self._incident.probed(alive)
+            self._judge()
+        self._wake()
+
+    def on_break(self, survived: bool) -> None:
+        held = self._incident.held if self._incident else []
+        lost = [attempt for request_id in list(self._in_flight) if (attempt := self._land(request_id))] + held
+        self._incident = None
+        if lost:
+            log.warning("items_lost", count=len(lost), server_survived=survived)
+        for attempt in lost:
+            attempt.breaks += 1
+            if survived and attempt.breaks < MAX_BREAKS:
+                self._again(attempt, "stream_broken")
+            else:
+                self._crashed(attempt, alone=len(lost) == 1)
+        self._wake()
+
+    def on_tick(self) -> None:
+        overdue = time.monotonic() - self._settings.item_timeout_s
+        for request_id, attempt in list(self._in_flight.items()):
+            if attempt.sent_at > overdue:
+                break  # they lie in the order of sending
+            self._land(request_id)
+            self._hold(request_id, attempt, TIMED_OUT)
+
+    def on_up(self) -> None:
+        self._wake()
+
+    # What becomes of an item.
+
+    def _land(self, request_id: str) -> Attempt | None:
+        attempt = self._in_flight.pop(request_id, None)
+        if attempt is not None:
+            attempt.run.in_flight -= 1
+        return attempt
+
+    def _hold(self, request_id: str, attempt: Attempt, error: ItemError) -> None:
+        """Keeps a failure until it is known whether it is the item's or the model's."""
+        if self._incident is None:
+            self._incident = Incident(set(self._in_flight))
+        attempt.error = error
+        self._incident.hold(request_id, attempt)
+        self._link.doubt()
+        self._judge()
+
+    def _judge(self) -> None:
+        incident = self._incident
+        if incident is None or incident.verdict is None:
+            return
+        self._incident = None
+        for attempt in incident.held:
+            if incident.verdict is Verdict.OWN:
+                self._strike(attempt, attempt.error or FAILED)
+            else:
+                self._crashed(attempt, alone=incident.verdict is Verdict.CRASH_ALONE)
+
+    def _answered(self, attempt: Attempt, outcome: Answer | Refusal) -> None:
+        if isinstance(outcome, Refusal):
+            self._fail(attempt, ItemError(outcome.code, outcome.message))
+        elif outcome.nota is None or outcome.error or outcome.error_code:
+            code = outcome.error_code or "unusable_output"
+            self._strike(attempt, ItemError(code, outcome.error or "The model's answer can't be used."))
+        else:
+            item = attempt.item
+            result = Result(
+                index=item.index,
+                id_alumno=item.id_alumno,
+                nota=outcome.nota,
+                feedback=outcome.feedback,
+                error=None,
+                attempts=attempt.number,
+                flags=outcome.flags,
+                confidence=outcome.confidence,
+            )
+            self._record(attempt.run, result)
+
+    def _strike(self, attempt: Attempt, error: ItemError) -> None:
+        attempt.strikes += 1
+        if attempt.strikes >= self._settings.max_attempts:
+            self._fail(attempt, error)
+        else:
+            self._again(attempt, error.code)
+
+    def _crashed(self, attempt: Attempt, *, alone: bool) -> None:
+        attempt.crashes += 1
+        if alone and attempt.crashes >= self._settings.max_attempts:
+            self._fail(attempt, CRASHED)
+        elif not attempt.run.ended:
+            self._metrics.retries.labels("model_crashed").inc()
+            self.quarantine.add(attempt)
+
+    def _again(self, attempt: Attempt, cause: str) -> None:
+        if not attempt.run.ended:
+            self._metrics.retries.labels(cause).inc()
+            attempt.run.again.append(attempt)
+
+    def _fail(self, attempt: Attempt, error: ItemError) -> None:
+        item = attempt.item
+        self._record(attempt.run, Result(item.index, item.id_alumno, None, None, error, attempt.number))

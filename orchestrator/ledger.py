@@ -1,0 +1,95 @@
+"""The rules by which results become batches: ten in the order in which they finished, then the end."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from orchestrator.errors import ClosedError, DuplicateResultError
+from orchestrator.events import BatchComplete, Complete, Event, Progress
+from orchestrator.jobs import Job, Result, Status
+
+
+class Ledger:
+    """One running job's results: which items have one, and the batch that is being filled.
+
+    `job` is the job as it will stand on disk once every event handed out so far is committed.
+    """
+
+    def __init__(self, job: Job, finished: Iterable[int] = (), loose: Iterable[Result] = ()) -> None:
+        """`finished`: items whose batch is on disk. `loose`: results that a restart left without one."""
+        self.job = job
+        self._finished = set(finished)
+        self._open: list[Result] = []
+        for result in loose:
+            self._take(result)
+
+    @property
+    def loose(self) -> tuple[Result, ...]:
+        """The results of the batch that is being filled."""
+        return tuple(self._open)
+
+    @property
+    def left(self) -> int:
+        return self.job.total - len(self._finished)
+
+    def has(self, index: int) -> bool:
+        return index in self._finished
+
+    def start(self, now: float) -> None:
+        self.job = self.job.moved(Status.PROCESSING, now)
+
+    def add(self, result: Result, now: float) -> list[Event]:
+        """Takes one result; gives the events that it brings about, to be committed in one transaction."""
+        self._take(result)
+        return self.settle(now)
+
+    def settle(self, now: float) -> list[Event]:
+        """The events that are due: a full batch, and after the last item the rest and the final event."""
+        if self.job.terminal:
+            return []
+        events: list[Event] = []
+        while len(self._open) >= self.job.batch_size:
+            events.append(self._seal(now))
+        if self.left == 0:
+            events += self.close(Status.COMPLETED, now)
+        return events
+
+    def close(self, status: Status, now: float) -> list[Event]:
+        """Ends the job: what is finished becomes the last batch, then comes the final event."""
+        job = self.job.moved(status, now)
+        events: list[Event] = [self._seal(now)] if self._open else []
+        number = self.job.last_event + 1
+        self.job = replace(
+            job,
+            completed=self.job.completed,
+            failed_items=self.job.failed_items,
+            last_event=number,
+        )
+        started = self.job.started_at if self.job.started_at is not None else now
+        events.append(
+            Complete(number, self.job.completed, max(0.0, now - started), status, self.job.failed_items)
+        )
+        return events
+
+    def _take(self, result: Result) -> None:
+        if self.job.terminal:
+            raise ClosedError(f"job {self.job.id} has ended")
+        if not 0 <= result.index < self.job.total:
+            raise IndexError(f"job {self.job.id} has no item {result.index}")
+        if result.index in self._finished:
+            raise DuplicateResultError(f"item {result.index} of job {self.job.id} has a result")
+        self._finished.add(result.index)
+        self._open.append(result)
+
+    def _seal(self, now: float) -> BatchComplete:
+        results = tuple(self._open[: self.job.batch_size])
+        del self._open[: self.job.batch_size]
+        job = self.job
+        self.job = replace(
+            job,
+            completed=job.completed + len(results),
+            failed_items=job.failed_items + sum(result.failed for result in results),
+            last_event=job.last_event + 1,
+        )
+        started = job.started_at if job.started_at is not None else now
+        progress = Progress(self.job.completed, job.total, max(0.0, now - started))
+        return BatchComplete(self.job.last_event, results, progress)

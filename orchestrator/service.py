@@ -1,0 +1,47 @@
+"""What the handlers work with, and the order in which it comes to rest."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from orchestrator.config import Settings
+from orchestrator.dispatcher import Dispatcher
+from orchestrator.feed import Feed
+from orchestrator.gpu import GpuWatch
+from orchestrator.intake import Intake
+from orchestrator.link import Link
+from orchestrator.metrics import Metrics
+from orchestrator.store import Store
+from orchestrator.writer import Writer
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of a running service."""
+
+    settings: Settings
+    store: Store
+    writer: Writer
+    feed: Feed
+    dispatcher: Dispatcher
+    intake: Intake
+    link: Link
+    gpu: GpuWatch
+    metrics: Metrics
+    uploads: asyncio.Semaphore  # bodies that may be in memory at once
+
+    async def drain(self) -> None:
+        """Refuses new jobs, lets what is in flight finish, commits, ends the streams; all with deadlines."""
+        if self.feed.closing:
+            return
+        log.info("draining", in_flight=self.dispatcher.in_flight, timeout_s=self.settings.drain_timeout_s)
+        await self.dispatcher.drain()
+        with suppress(TimeoutError):  # what can't be written now is done again after the next start
+            async with asyncio.timeout(self.settings.database_timeout_s):
+                await self.writer.written()
+        self.feed.close()
+        log.info("drained", in_flight=self.dispatcher.in_flight)

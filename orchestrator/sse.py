@@ -1,0 +1,44 @@
+"""Server-sent events: writes what a cursor reads, for as long as somebody listens."""
+
+import asyncio
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from orchestrator.config import Settings
+from orchestrator.feed import Feed
+from orchestrator.jobs import Job
+
+
+async def stream_events(
+    request: web.Request, settings: Settings, feed: Feed, job: Job, after: int
+) -> web.StreamResponse:
+    """Sends the job's events behind number `after`, and returns after the final one."""
+    response = EventSourceResponse(
+        ping_interval=settings.sse_ping_s, send_timeout=settings.sse_send_timeout_s
+    )
+    await response.prepare(request)
+    try:
+        async with response, feed.subscribe(job, after) as cursor:
+            await response.write(b"retry: %d\n\n" % settings.sse_retry_ms)
+            while True:
+                frames = await cursor.read()
+                if frames:
+                    # Frames are rendered once and shared by all subscribers, so they go out as they are.
+                    async with asyncio.timeout(settings.sse_send_timeout_s):
+                        await response.write(b"".join(frames))
+                if cursor.ended:
+                    break
+                # The ping finds out about a client that vanished; we look at what it found.
+                if not await cursor.wait(settings.sse_ping_s) and not _connected(request, response):
+                    break
+    except ConnectionResetError:
+        pass  # the client left; its cursor is forgotten
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # it does not read: closing politely would wait for it
+    return response
+
+
+def _connected(request: web.Request, response: EventSourceResponse) -> bool:
+    return response.is_connected() and request.transport is not None and not request.transport.is_closing()

@@ -1,0 +1,79 @@
+"""Rows to our types and back."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import orjson
+from sqlalchemy import Row
+
+from orchestrator.events import result_dict
+from orchestrator.jobs import Item, ItemError, Job, Priority, Result, Status
+
+CHUNK_ITEMS = 100
+
+
+def job_values(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "status": job.status.value,
+        "priority": job.priority.value,
+        "total": job.total,
+        "batch_size": job.batch_size,
+        "completed": job.completed,
+        "failed_items": job.failed_items,
+        "last_event": job.last_event,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "expires_at": job.expires_at,
+    }
+
+
+def job_from(row: Row[Any]) -> Job:
+    return Job(
+        id=row.id,
+        status=Status(row.status),
+        priority=Priority(row.priority),
+        total=row.total,
+        batch_size=row.batch_size,
+        created_at=row.created_at,
+        completed=row.completed,
+        failed_items=row.failed_items,
+        last_event=row.last_event,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        expires_at=row.expires_at,
+    )
+
+
+def item_chunks(items: Iterable[Item]) -> Iterator[str]:
+    """The items as JSON lists of lists, some to a chunk."""
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK_ITEMS)):
+        rows = [[item.index, item.id_alumno, item.curso, item.consigna, item.respuesta] for item in chunk]
+        yield orjson.dumps(rows).decode()
+
+
+def items_from(payload: str) -> list[Item]:
+    return [Item(*row) for row in orjson.loads(payload)]
+
+
+def loose_text(results: Sequence[Result]) -> str | None:
+    return orjson.dumps([result_dict(result) for result in results]).decode() if results else None
+
+
+def loose_from(payload: str | None) -> list[Result]:
+    return [
+        Result(
+            index=row["index"],
+            id_alumno=row["id_alumno"],
+            nota=row["nota"],
+            feedback=row["feedback"],
+            error=ItemError(**row["error"]) if row["error"] else None,
+            attempts=row["attempts"],
+            flags=tuple(row["flags"]),
+            confidence=row["confidence"],
+        )
+        for row in orjson.loads(payload or "[]")
+    ]

@@ -1,0 +1,173 @@
+"""What the service keeps: jobs with their items and events. Everything it says is committed."""
+
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from orchestrator.events import results_in
+from orchestrator.jobs import TERMINAL, Item, Job, Result
+from orchestrator.store import rows
+from orchestrator.store.database import Database
+from orchestrator.store.purge import Purge
+from orchestrator.store.tables import events, items, jobs
+
+TERMINAL_WORDS = tuple(status.value for status in TERMINAL)
+_UPDATE_JOB = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("id_"))
+    .values({name: bindparam(name) for name in ("status", "completed", "failed_items", "last_event")})
+    .values({name: bindparam(name) for name in ("started_at", "finished_at", "expires_at", "loose")})
+)
+_DELETE_EVENT = delete(events).where(
+    events.c.job_id == bindparam("id_"), events.c.number == bindparam("number_")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A job as it shall stand, with the events that brought it there: one transaction."""
+
+    job: Job
+    events: tuple[tuple[int, bytes], ...] = ()
+    loose: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A job found or made for a POST. `digest` is of the body that made it."""
+
+    job: Job
+    digest: str
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What a job needs to go on after a restart."""
+
+    items: list[Item]
+    finished: set[int]
+    loose: list[Result]
+
+
+class Store:
+    """Durable jobs. Raises StoreUnavailableError when the database can't be used."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.purge = Purge(database)
+
+    async def create(self, job: Job, content: Iterable[Item], key: str | None, digest: str) -> Created:
+        """Writes a new job with its items; with a key that is known already, gives the first one's job."""
+        chunks = [
+            {"job_id": job.id, "chunk": number, "payload": payload}
+            for number, payload in enumerate(rows.item_chunks(content))
+        ]
+        try:
+            async with self._database.write() as connection:
+                if key is not None:  # an expired job's key is free again, even before the job is purged
+                    free = update(jobs).where(jobs.c.idempotency_key == key, jobs.c.expires_at <= time.time())
+                    await connection.execute(free.values(idempotency_key=None))
+                values = {**rows.job_values(job), "idempotency_key": key, "body_digest": digest}
+                await connection.execute(insert(jobs), values)
+                await connection.execute(insert(items), chunks)
+        except IntegrityError:
+            found = await self.by_key(key) if key is not None else None
+            if found is None:
+                raise
+            return found
+        return Created(job, digest, fresh=True)
+
+    async def by_key(self, key: str) -> Created | None:
+        """The unexpired job that was posted with this Idempotency-Key."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(jobs).where(jobs.c.idempotency_key == key))).one_or_none()
+        if row is None or rows.job_from(row).expired(time.time()):
+            return None
+        return Created(rows.job_from(row), row.body_digest, fresh=False)
+
+    async def commit(self, changes: Sequence[Change], *, again: bool = False) -> None:
+        """Writes changes of several jobs in one transaction, in their order.
+
+        `again`: a try before this one failed, and may have been committed all the same (a lost connection).
+        """
+        last = {change.job.id: change for change in changes}
+        new = [
+            {"job_id": change.job.id, "number": number, "payload": payload.decode()}
+            for change in changes
+            for number, payload in change.events
+        ]
+        standing = [
+            {**rows.job_values(change.job), "id_": change.job.id, "loose": rows.loose_text(change.loose)}
+            for change in last.values()
+        ]
+        async with self._database.write() as connection:
+            await connection.run_sync(_write, new, standing, again)
+
+    async def job(self, job_id: str) -> Job | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(jobs).where(jobs.c.id == job_id))).one_or_none()
+        return rows.job_from(row) if row is not None else None
+
+    async def unfinished_jobs(self) -> list[Job]:
+        """Jobs that have not ended, the oldest first."""
+        query = (
+            select(jobs).where(jobs.c.status.not_in(TERMINAL_WORDS)).order_by(jobs.c.created_at, jobs.c.id)
+        )
+        async with self._database.read() as connection:
+            return [rows.job_from(row) for row in await connection.execute(query)]
+
+    async def unfinished(self, job: Job) -> Unfinished:
+        """A job's items in the order of sending, and what is known of their results."""
+        async with self._database.read() as connection:
+            query = select(items.c.payload).where(items.c.job_id == job.id).order_by(items.c.chunk)
+            payloads = list(await connection.scalars(query))
+            done = list(await connection.scalars(select(events.c.payload).where(events.c.job_id == job.id)))
+            loose = await connection.scalar(select(jobs.c.loose).where(jobs.c.id == job.id))
+        return Unfinished(
+            items=[item for payload in payloads for item in rows.items_from(payload)],
+            finished={result["index"] for payload in done for result in results_in(payload)},
+            loose=rows.loose_from(loose),
+        )
+
+    async def events(self, job_id: str, after: int, limit: int | None = None) -> list[tuple[int, bytes]]:
+        """Committed events behind number `after`, in order."""
+        query = (
+            select(events.c.number, events.c.payload)
+            .where(events.c.job_id == job_id, events.c.number > after)
+            .order_by(events.c.number)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            return [(number, payload.encode()) for number, payload in await connection.execute(query)]
+
+    async def ping(self) -> None:
+        """Raises if the database can't be read."""
+        async with self._database.read() as connection:
+            await connection.execute(select(func.count()).select_from(jobs).limit(1))
+
+
+def _write(
+    connection: Connection, new: list[dict[str, object]], standing: list[dict[str, object]], again: bool
+) -> None:
+    # One greenlet for the whole transaction instead of one a statement.
+    if new and again:
+        connection.execute(_DELETE_EVENT, [{"id_": row["job_id"], "number_": row["number"]} for row in new])
+    if new:
+        connection.execute(insert(events), new)
+    connection.execute(_UPDATE_JOB, standing)
+
+
+@asynccontextmanager
+async def open_store(url: str, timeout_s: float) -> AsyncIterator[Store]:
+    """A store that is open while the block runs."""
+    database = Database(url, timeout_s)
+    await database.open()
+    try:
+        yield Store(database)
+    finally:
+        await database.close()

@@ -1,0 +1,51 @@
+"""The tables, in what SQLite and PostgreSQL both do.
+
+Texts are kept as JSON, which escapes NUL: PostgreSQL has no NUL in a TEXT.
+"""
+
+from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("priority", String(16), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("batch_size", Integer, nullable=False),
+    Column("completed", Integer, nullable=False),
+    Column("failed_items", Integer, nullable=False),
+    Column("last_event", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Column("expires_at", Double),
+    # A purged job leaves its row behind for a while, so that "expired" can be told from "never existed".
+    Column("purged_at", Double),
+    Column("idempotency_key", String(255), unique=True),
+    Column("body_digest", String(64), nullable=False),
+    # Results of an unfinished batch, kept over a restart: a JSON list. Empty while the job runs.
+    Column("loose", Text),
+    Index("jobs_by_status", "status", "created_at"),
+    Index("jobs_by_expiry", "expires_at"),
+)
+
+# A job's items in the order in which they are sent, many to a row: a row each would cost more than the texts.
+items = Table(
+    "items",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id"), primary_key=True),
+    Column("chunk", Integer, primary_key=True),
+    Column("payload", Text, nullable=False),
+)
+
+# What subscribers get, as they get it. A batch's results live here and nowhere else.
+events = Table(
+    "events",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("payload", Text, nullable=False),
+)

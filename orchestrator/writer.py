@@ -1,0 +1,84 @@
+"""Commits what the dispatcher produces: several batches a transaction, in order, none given up."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from orchestrator.errors import StoreUnavailableError
+from orchestrator.metrics import Metrics
+from orchestrator.store import Change, Store
+
+# At full load a commit every 30 ms takes about five batches along. After a quiet time it goes at once.
+COMMIT_INTERVAL_S = 0.03
+MAX_PENDING = 64
+RETRY_MAX_S = 2.0
+
+log = structlog.get_logger()
+
+
+class Writer:
+    """A bounded queue of changes and the one task that commits them."""
+
+    def __init__(self, store: Store, metrics: Metrics, on_commit: Callable[[Change], None]) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._on_commit = on_commit
+        self._pending: list[Change | asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+        self.healthy = True
+
+    @property
+    def full(self) -> bool:
+        """No more work should be started: what is finished waits to be written."""
+        return not self.healthy or len(self._pending) >= MAX_PENDING
+
+    def put(self, change: Change) -> None:
+        """Queues a change. What is in flight is bounded by the window, so this queue is too."""
+        self._pending.append(change)
+        self._wake.set()
+
+    async def written(self) -> None:
+        """Returns when everything queued so far is committed."""
+        done = asyncio.get_running_loop().create_future()
+        self._pending.append(done)
+        self._wake.set()
+        await done
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            started = time.perf_counter()
+            group, self._pending = self._pending, []
+            await self._commit([entry for entry in group if isinstance(entry, Change)])
+            for entry in group:
+                if isinstance(entry, asyncio.Future) and not entry.done():
+                    entry.set_result(None)
+            await asyncio.sleep(max(0.0, COMMIT_INTERVAL_S - (time.perf_counter() - started)))
+
+    async def _commit(self, changes: list[Change]) -> None:
+        if not changes:
+            return
+        started = time.perf_counter()
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(StoreUnavailableError),
+            wait=wait_random_exponential(multiplier=0.1, max=RETRY_MAX_S),
+            before_sleep=self._failed,
+        ):
+            with attempt:
+                await self._store.commit(changes, again=attempt.retry_state.attempt_number > 1)
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        if not self.healthy:
+            self.healthy = True
+            log.info("store_back")
+        for change in changes:
+            self._on_commit(change)
+
+    def _failed(self, state: RetryCallState) -> None:
+        self._metrics.store_errors.inc()
+        if self.healthy:
+            self.healthy = False
+            log.error("store_unavailable", reason=str(state.outcome.exception() if state.outcome else None))
