@@ -96,6 +96,6 @@ def parse(text: str) -> Graded | None:
     except json.JSONDecodeError:
         return None
     match answer:
-        case {"nota": int(nota), "feedback": str(feedback)} if len(answer) == 2 and nota in _MARKS:
+        case {"nota": int(nota), "feedback": str(feedback)} if len(answer) == 2 and 0 <= nota <= MAX_MARK:
             return Graded(nota, feedback)
     return None
