@@ -28,3 +28,12 @@ def own_scripted_triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tr
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def vllm_triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
+    """A Triton with the real vLLM backend. Its tests share a worker: mark them ``xdist_group("vllm")``."""
+    server = TritonProcess.vllm(tmp_path_factory.mktemp("vllm"))
+    server.start()
+    yield server
+    server.stop()

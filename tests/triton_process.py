@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVER_PYTHON = ROOT / ".venv-server" / "bin" / "python"
+TEST_MODEL = Path(os.environ.get("TEST_MODEL") or ROOT / "demo_model" / "checkpoint")
 SCRIPTED = ROOT / "tests" / "scripted"
 
 
@@ -45,6 +46,11 @@ class TritonProcess:
     def scripted(cls, run_dir: Path) -> TritonProcess:
         """A server whose gemma2 does what the student's text says (``tests/scripted``)."""
         return cls(run_dir, ["--overlay", str(SCRIPTED), "--no-vllm"])
+
+    @classmethod
+    def vllm(cls, run_dir: Path, environment: Mapping[str, str] | None = None) -> TritonProcess:
+        """A server with the real vLLM backend and the model that `make run` serves."""
+        return cls(run_dir, environment={"MODEL_NAME": str(TEST_MODEL), **(environment or {})})
 
     @property
     def grpc_url(self) -> str:
@@ -95,8 +101,45 @@ class TritonProcess:
                     self._process.wait(timeout=0.1)
                 except subprocess.TimeoutExpired:
                     continue
-        tail = self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
+        tail = self.log.read_text(encoding="utf-8", errors="replace")[-12000:]
         raise RuntimeError(f"Triton did not get ready in {timeout_s} s:\n{tail}")
+
+    def metrics(self, prefix: str) -> dict[str, float]:
+        """The server's metrics whose names start with ``prefix``; buckets are left out."""
+        with urllib.request.urlopen(self.metrics_url, timeout=5) as page:  # noqa: S310
+            lines = page.read().decode().splitlines()
+        values = {}
+        for line in lines:
+            if line.startswith(prefix) and "_bucket" not in line:
+                name, value = line.rsplit(" ", 1)
+                values[name.split("{")[0]] = float(value)
+        return values
+
+    def wait_for_metric(self, name: str, before: Mapping[str, float], timeout_s: float = 10.0) -> None:
+        """Return once metric ``name`` has grown since ``before`` was read."""
+        deadline = time.monotonic() + timeout_s
+        while self.metrics(name).get(name, 0) <= before.get(name, 0):
+            assert time.monotonic() < deadline, f"{name} did not grow in {timeout_s} s"
+
+    def ready(self, model: str) -> bool:
+        """Whether the server says that ``model`` is ready."""
+        try:
+            with urllib.request.urlopen(f"{self.http_url}/v2/models/{model}/ready", timeout=5):  # noqa: S310
+                return True
+        except urllib.error.HTTPError:
+            return False
+
+    def wait_not_ready(self, model: str, timeout_s: float = 20.0) -> None:
+        """Return once the server says that ``model`` is not ready."""
+        deadline = time.monotonic() + timeout_s
+        while self.ready(model):
+            assert time.monotonic() < deadline, f"{model} is still ready after {timeout_s} s"
+
+    def wait_for_log(self, text: str, timeout_s: float = 20.0) -> None:
+        """Return once ``text`` stands in the server's log."""
+        deadline = time.monotonic() + timeout_s
+        while text not in self.log.read_text(encoding="utf-8", errors="replace"):
+            assert time.monotonic() < deadline, f"{text!r} is not in the log after {timeout_s} s"
 
     def start(self) -> None:
         self.launch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
 
 class SettingsError(ValueError):
@@ -30,6 +30,8 @@ class ModelSettings(BaseModel):
     compilation_level: int = Field(2, ge=0, le=3)
     # The CPU only: where the KV cache lives in RAM, and how much of it.
     kv_cache_memory_bytes: int | None = Field(None, ge=1 << 20)
+    # Anything else that vLLM's AsyncEngineArgs take, as a JSON object: {"quantization": "fp8"}.
+    extra_engine_args: Json[dict[str, Any]] = Field(default_factory=dict)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> ModelSettings:
@@ -66,4 +68,4 @@ class ModelSettings(BaseModel):
         else:
             args["gpu_memory_utilization"] = self.gpu_memory_utilization
             args["compilation_config"] = {"mode": self.compilation_level}
-        return args
+        return {**args, **self.extra_engine_args}

@@ -141,7 +141,7 @@ def server_environment(base: Mapping[str, str], wheel: Wheel, libpython: Path) -
     return {
         **base,
         "LD_LIBRARY_PATH": f"{libpython}{os.pathsep}{wheel.libraries}",
-        "PYTHONPATH": str(wheel.site),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(wheel.site), base.get("PYTHONPATH")])),
         "PATH": f"{bin_dir}{os.pathsep}{base.get('PATH', os.defpath)}",
         # No word to anyone outside, and nothing of the model is fetched behind the operator's back.
         "VLLM_NO_USAGE_STATS": "1",

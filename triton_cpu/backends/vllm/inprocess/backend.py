@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import gc
+import atexit
 import itertools
 import json
+import os
 import traceback
 from pathlib import Path
 from typing import Any
@@ -114,9 +115,9 @@ class Backend:
     def engine_failed(self, jobs: list[Generation], error: BaseException) -> None:
         trace = "".join(traceback.format_exception(error))
         pb_utils.Logger.log_error(f"[vllm] Engine is not healthy and model will be unloaded: {trace}")
+        self._unload()
         for job in jobs:
             job.fail(unavailable(f"{UNHEALTHY}: {error}"))
-        self._unload()
 
     def _unload(self) -> None:
         """Have the server take the model out of service, so that its readiness says what is true."""
@@ -131,4 +132,5 @@ class Backend:
             job.fail(unavailable("The model is being unloaded: try again later."))
         if self._metrics is not None:
             self._metrics.close()
-        gc.collect()
+        # Taking torch and vLLM apart would keep the interpreter busy for seconds, for nothing.
+        atexit.register(os._exit, 0)

@@ -6,14 +6,18 @@ so the engine lives here: one thread builds it, feeds it and steps it, another s
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from vllm import SamplingParams
 from vllm.outputs import RequestOutput
+
+logger = logging.getLogger(__name__)
 
 CANCEL_CHECK_S = 0.5
 """How often each waiting request is asked whether its client has gone."""
@@ -80,7 +84,7 @@ class EngineThread:
             if not self.healthy or len(self._pending) >= self._max_pending:
                 return False
             self._pending[job.id] = job
-        self._commands.put(lambda: self._add(job))
+        self._commands.put(partial(self._add, job))
         return True
 
     def close(self, timeout_s: float) -> list[Any]:
@@ -119,7 +123,7 @@ class EngineThread:
             with self._lock:
                 self.failure = error
                 lost, self._pending = list(self._pending.values()), {}
-            self._events.put(lambda: self._handler.engine_failed(lost, error))
+            self._events.put(partial(self._handler.engine_failed, lost, error))
         finally:
             self._engine = None
             engine.engine_core.shutdown()
@@ -143,9 +147,8 @@ class EngineThread:
         try:
             self._engine.add_request(job.id, job.prompt, job.params)
         except Exception as error:  # noqa: BLE001  one bad prompt must not end the engine for the others
-            refusal = error
             self._forget(job)
-            self._events.put(lambda: self._handler.refused(job, refusal))
+            self._events.put(partial(self._handler.refused, job, error))
 
     def _emit(self, output: RequestOutput) -> None:
         job = self._pending.get(output.request_id)
@@ -153,7 +156,7 @@ class EngineThread:
             return
         if output.finished:
             self._forget(job)
-        self._events.put(lambda: self._handler.output(job, output))
+        self._events.put(partial(self._handler.output, job, output))
 
     def _forget(self, job: Job) -> None:
         with self._lock:
@@ -163,7 +166,7 @@ class EngineThread:
         if self._engine is not None and job.id in self._pending:
             self._engine.abort_request([job.id])
             self._forget(job)
-            self._events.put(lambda: self._handler.cancelled(job))
+            self._events.put(partial(self._handler.cancelled, job))
 
     def _abort_all(self) -> None:
         if self._engine is not None:
@@ -177,15 +180,22 @@ class EngineThread:
         while True:
             try:
                 event = self._events.get(timeout=max(0.0, next_check - time.monotonic()))
-                if event is None:
-                    return
-                event()
             except queue.Empty:
-                pass
+                event = self._nothing
+            if event is None:
+                return
+            try:
+                event()
+            except Exception:
+                # Without this thread nobody would be answered any more.
+                logger.exception("A response could not be sent.")
             if time.monotonic() >= next_check:
                 asked &= self._pending.keys()
                 self._find_cancelled(asked)
                 next_check = time.monotonic() + CANCEL_CHECK_S
+
+    def _nothing(self) -> None:
+        """No event came: only look for cancelled requests."""
 
     def _find_cancelled(self, asked: set[str]) -> None:
         with self._lock:
@@ -193,4 +203,4 @@ class EngineThread:
         for job in waiting:
             if job.id not in asked and self._handler.is_cancelled(job):
                 asked.add(job.id)
-                self._commands.put(lambda job=job: self._abort(job))
+                self._commands.put(partial(self._abort, job))

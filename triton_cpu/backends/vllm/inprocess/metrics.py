@@ -91,10 +91,14 @@ class MetricsReporter:
                 pb_utils.Logger.log_warn("[vllm] Metrics can't keep up with the engine: some are dropped.")
 
     def close(self) -> None:
-        """Report what still waits, then end the thread."""
+        """Report what still waits, end the thread, and take the metrics back.
+
+        A metric that outlives this crashes the process: it would be taken back after its link is gone.
+        """
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
+        self._families = None
 
     def _report(self) -> None:
         closing = False
@@ -107,7 +111,8 @@ class MetricsReporter:
 
     def _report_batch(self, batch: list[Any]) -> None:
         families = self._families
-        assert families is not None
+        if families is None:
+            return
         for counter, total in (
             (families.prompt_tokens, sum(stats.num_prompt_tokens for stats in batch)),
             (families.generation_tokens, sum(stats.num_generation_tokens for stats in batch)),
