@@ -74,6 +74,7 @@ class Stream:
     """One ModelStreamInfer call on a channel of its own. When it is over, StreamBrokenError says so."""
 
     def __init__(self, url: str) -> None:
+        self._writing = asyncio.Lock()  # the core takes one message at a time, and ends the call at a second one
         self._channel = grpc.aio.insecure_channel(
             url,
             options=[
@@ -87,7 +88,7 @@ class Stream:
 
     async def send(self, request: Any, timeout_s: float) -> None:
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s), self._writing:
                 await self._call.write(request)
         except (grpc.RpcError, asyncio.InvalidStateError, TimeoutError) as error:
             raise StreamBrokenError(_status(error)) from None
@@ -174,5 +175,6 @@ def _flags(text: str) -> tuple[str, ...]:
 
 
 def _status(error: BaseException) -> str:
-    code = error.code() if isinstance(error, grpc.aio.AioRpcError) else None
-    return code.name.lower() if code is not None else type(error).__name__
+    if not isinstance(error, grpc.aio.AioRpcError):
+        return type(error).__name__
+    return f"{error.code().name.lower()}: {' '.join(str(error.details()).split())[:200]}"
