@@ -73,7 +73,7 @@ class Intake:
             raise DrainingError
         if key is not None and (found := await self._store.by_key(key)) is not None:
             return found
-        if not self._link.ever_up:
+        if not self._link.came_up.is_set():
             raise NotLoadedError
         if not self._writer.healthy:
             raise StoreUnavailableError("the database can't be written")

@@ -54,7 +54,7 @@ class Link:
         self._alive_at = 0.0
         self.listener: Listener
         self.up = False
-        self.ever_up = False
+        self.came_up = asyncio.Event()  # for good, once the model has answered for the first time
 
     async def send(self, request_id: str, item: Item, attempt: int) -> None:
         """Sends an item. If the stream breaks meanwhile, `on_break` tells."""
@@ -188,7 +188,7 @@ class Link:
         self.up = up
         self._metrics.triton_up.set(up)
         if up:
-            self.ever_up = True
+            self.came_up.set()
             log.info("triton_up", url=self._settings.triton_grpc_url)
             self.listener.on_up()
         else:

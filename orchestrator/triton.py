@@ -74,7 +74,9 @@ class Stream:
     """One ModelStreamInfer call on a channel of its own. When it is over, StreamBrokenError says so."""
 
     def __init__(self, url: str) -> None:
-        self._writing = asyncio.Lock()  # the core takes one message at a time, and ends the call at a second one
+        self._writing = (
+            asyncio.Lock()
+        )  # the core takes one message at a time, and ends the call at a second one
         self._channel = grpc.aio.insecure_channel(
             url,
             options=[

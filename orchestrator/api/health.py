@@ -38,7 +38,7 @@ async def live(_: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """A POST would be taken. A model that is away for a moment is no obstacle: jobs wait for it."""
     service = request.app[SERVICE]
-    if service.link.ever_up and service.writer.healthy and not service.dispatcher.draining:
+    if service.link.came_up.is_set() and service.writer.healthy and not service.dispatcher.draining:
         return json_response({"status": "ready"})
     return json_response(
         {"status": "not_ready"}, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_AFTER_S)}

@@ -1,5 +1,6 @@
 """What a POST may contain. Checks everything before anything is stored."""
 
+import json
 import re
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -61,9 +62,7 @@ def parse_request(body: bytes, settings: Settings) -> tuple[list[Item], Priority
     try:
         request = EvaluateRequest.model_validate(data)
     except ValidationError as error:
-        raise _invalid(
-            [_problem(entry) for entry in error.errors(include_url=False, include_input=False)]
-        ) from None
+        raise _invalid(_problems(error)) from None
     _check_lengths(request, settings.max_field_chars)
     items = [
         Item(index, item.id_alumno, item.curso, item.consigna, item.respuesta)
@@ -84,9 +83,7 @@ def _parse_json(body: bytes) -> Any:
 
 
 def _parse_with_surrogates(body: bytes) -> Any:
-    """JavaScript can cut an emoji in half and send "\\ud83d": valid JSON, but not Unicode. It becomes U+FFFD."""
-    import json  # noqa: PLC0415
-
+    """JavaScript can cut an emoji in half and send "\\ud83d": valid JSON, not Unicode. It becomes U+FFFD."""
     try:
         return _scrub(json.loads(body.decode("utf-8"), parse_constant=_no_constant))
     except (ValueError, RecursionError):
@@ -116,6 +113,10 @@ def _check_lengths(request: EvaluateRequest, limit: int) -> None:
     ]
     if problems:
         raise _invalid(problems)
+
+
+def _problems(error: ValidationError) -> list[dict[str, Any]]:
+    return [_problem(entry) for entry in error.errors(include_url=False, include_input=False)]
 
 
 def _problem(entry: Any) -> dict[str, Any]:

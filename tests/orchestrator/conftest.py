@@ -1,0 +1,128 @@
+"""The real service on a real port, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from orchestrator.api.keys import SERVICE
+from orchestrator.app import make_app
+from orchestrator.config import Settings
+from orchestrator.service import Service
+from tests.orchestrator.client import WAIT_S, Client
+from tests.triton_process import ROOT, TritonProcess, free_ports
+
+Start = Callable[..., AbstractAsyncContextManager["Running"]]
+
+
+class Running(Client):
+    """A client of a service that runs in this process, whose parts can be looked at."""
+
+    service: Service
+
+    async def until_up(self) -> None:
+        """Returns once the model has answered."""
+        async with asyncio.timeout(WAIT_S):
+            await self.service.link.came_up.wait()
+
+
+@pytest.fixture
+def settings_for(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings with a database of this test's own; what is named wins."""
+
+    def build(triton: TritonProcess | None = None, **more: Any) -> Settings:
+        urls = {"triton_grpc_url": "127.0.0.1:1", "triton_metrics_url": "http://127.0.0.1:1/metrics"}
+        if triton is not None:
+            urls = {"triton_grpc_url": triton.grpc_url, "triton_metrics_url": triton.metrics_url}
+        values: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": 0,
+            "database_url": f"sqlite:///{tmp_path}/jobs.sqlite3",
+            "reconnect_max_s": 0.5,
+            **urls,
+        }
+        return Settings(**{**values, **more})
+
+    return build
+
+
+@pytest.fixture
+def start(settings_for: Callable[..., Settings]) -> Start:
+    """Starts the service in this process: `async with start(triton, batch_size=3) as client`."""
+
+    @asynccontextmanager
+    async def started(triton: TritonProcess | None = None, **more: Any) -> AsyncIterator[Running]:
+        settings = settings_for(triton, **more)
+        app = make_app(settings)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+            base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            timeout = aiohttp.ClientTimeout(total=WAIT_S)
+            async with aiohttp.ClientSession(timeout=timeout) as session:
+                client = Running(base, session)
+                client.service = app[SERVICE]
+                if triton is not None:
+                    await client.until_up()
+                yield client
+        finally:
+            await runner.cleanup()
+
+    return started
+
+
+class OwnProcess(Client):
+    """A service in a process of its own, to be killed and started again on the same database."""
+
+    def __init__(self, settings: dict[str, str], session: aiohttp.ClientSession) -> None:
+        self._environment = {**os.environ, **settings}
+        self.process: asyncio.subprocess.Process
+        super().__init__(f"http://127.0.0.1:{settings['PORT']}", session)
+
+    async def launch(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "orchestrator", env=self._environment, cwd=ROOT
+        )
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                assert self.process.returncode is None, "the service ended by itself"
+                try:
+                    if (await self.call("GET", "/health"))[0] == 200:
+                        return
+                except aiohttp.ClientError:
+                    pass  # not listening yet
+                await asyncio.sleep(0.05)
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        async with asyncio.timeout(WAIT_S):
+            return await self.process.wait()
+
+
+@pytest.fixture
+async def own_process(tmp_path: Path, scripted_triton: TritonProcess) -> AsyncIterator[OwnProcess]:
+    """A running service in its own process."""
+    settings = {
+        "HOST": "127.0.0.1",
+        "PORT": str(free_ports(1)[0]),
+        "DATABASE_URL": f"sqlite:///{tmp_path}/jobs.sqlite3",
+        "TRITON_GRPC_URL": scripted_triton.grpc_url,
+        "TRITON_METRICS_URL": scripted_triton.metrics_url,
+    }
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WAIT_S)) as session:
+        process = OwnProcess(settings, session)
+        await process.launch()
+        yield process
+        await process.end(signal.SIGKILL)
