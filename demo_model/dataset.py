@@ -23,7 +23,7 @@ from demo_model.phrases import Side, expand
 from demo_model.plans import plan_for
 
 SEED: Final = 2024
-TRAIN_ITEMS: Final = 96_000
+TRAIN_ITEMS: Final = 72_000
 HELD_OUT_ITEMS: Final = 1_000
 
 

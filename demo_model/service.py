@@ -1,4 +1,4 @@
-"""A client of the running service: posts items, follows the job's events to the last one, joins the results."""
+"""A client of the running service: posts items, follows the job's events, joins the results."""
 
 from __future__ import annotations
 

@@ -94,7 +94,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=CHECKPOINT)
     parser.add_argument("--items", type=int, default=TRAIN_ITEMS, help="training items (a trial run: 12000)")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
-    parser.add_argument("--threads", type=int, default=2)
+    # One thread, so that the weights do not depend on the number of cores. Two are not twice as fast, and far
+    # slower when something else takes one of the cores.
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peak-rate", type=float, default=Recipe.peak_rate)
     arguments = parser.parse_args()
     started = time.monotonic()
