@@ -34,3 +34,6 @@ format: setup ## Put the code in shape
 clean: ## Remove the environments and everything that ran
 	rm -rf .venv .venv-server .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: ## Renew the locks (a maintainer's task)
+	@PATH="$(CURDIR)/$(VENV):$$PATH" requirements/lock.sh
