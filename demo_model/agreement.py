@@ -1,9 +1,13 @@
-"""How well given marks and comments agree with the right ones, wherever they come from."""
+"""How well given marks and comments agree with the right ones, wherever they come from.
+
+`python -m demo_model.offline | python -m demo_model.agreement` judges the model without the service.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,8 +16,9 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score, confusion_matrix  # type: ignore[import-untyped]
 
 from demo_model.assignments import COURSES
-from demo_model.dataset import Item
+from demo_model.dataset import Item, items
 from demo_model.marks import MAX_MARK
+from demo_model.phrases import Side
 
 _COURSE: Final = re.compile("|".join(re.escape(course) for course in COURSES))
 _MARKS: Final = list(range(MAX_MARK + 1))
@@ -63,12 +68,12 @@ class Agreement:
         )
 
 
-def score(items: Sequence[Item], graded: Sequence[Graded]) -> Agreement:
+def score(asked: Sequence[Item], graded: Sequence[Graded]) -> Agreement:
     """Compare what came back with what is right, item by item in the same order.
 
     Items without a mark are counted, and left out of the agreement. An off-topic one among them is not "low".
     """
-    pairs = list(zip(items, graded, strict=True))
+    pairs = list(zip(asked, graded, strict=True))
     marked = [(item, result.nota) for item, result in pairs if result.nota is not None]
     right = np.array([item.nota for item, _ in marked])
     given = np.array([nota for _, nota in marked])
@@ -81,7 +86,7 @@ def score(items: Sequence[Item], graded: Sequence[Graded]) -> Agreement:
         exact=float((off_by == 0).mean()),
         within_one=float((off_by <= 1).mean()),
         mean_error=float(off_by.mean()),
-        off_topic=sum(item.off_topic for item in items),
+        off_topic=sum(item.off_topic for item in asked),
         off_topic_low=sum(item.off_topic and nota <= 1 for item, nota in marked),
         naming_a_course=sum(bool(courses) for _, courses in named),
         naming_the_course=sum(bool(courses) and set(courses) == {item.curso} for item, courses in named),
@@ -99,3 +104,15 @@ def parse(text: str) -> Graded | None:
         case {"nota": int(nota), "feedback": str(feedback)} if len(answer) == 2 and 0 <= nota <= MAX_MARK:
             return Graded(nota, feedback)
     return None
+
+
+def main() -> None:
+    """Read one JSON line an answer, for the first held-out items in order, and print the figures."""
+    texts = [json.loads(line)["text"] for line in sys.stdin]
+    parsed = [parse(text) for text in texts]
+    print(score(list(items(Side.HELD_OUT, len(texts))), [graded or Graded(None, None) for graded in parsed]))
+    print(f"valid JSON                {sum(graded is not None for graded in parsed)} of {len(parsed)}")
+
+
+if __name__ == "__main__":
+    main()

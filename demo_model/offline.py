@@ -1,8 +1,14 @@
-"""`python -m demo_model.offline`: mark held-out items with transformers alone: greedy, unconstrained."""
+"""`python -m demo_model.offline`: held-out items through transformers alone, greedy and unconstrained.
+
+Prints one JSON line an answer, for `python -m demo_model.agreement`: torch and scikit-learn then need not
+share an environment.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +16,6 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, Gemma2ForCausalLM
 
-from demo_model.agreement import Graded, parse, score
 from demo_model.dataset import HELD_OUT_ITEMS, Item, items
 from demo_model.encoding import prompt_of
 from demo_model.phrases import Side
@@ -39,22 +44,16 @@ def answers(checkpoint: Path, made: Sequence[Item]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Read the command line, mark, and print the figures."""
-    parser = argparse.ArgumentParser(description="Mark held-out items with transformers alone.")
+    """Read the command line, and print what the model writes for each item."""
+    parser = argparse.ArgumentParser(description="Print what the model writes for held-out items.")
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
     parser.add_argument("--items", type=int, default=HELD_OUT_ITEMS)
-    parser.add_argument("--show", type=int, default=5, help="how many answers to print")
     arguments = parser.parse_args()
     made = list(items(Side.HELD_OUT, arguments.items))
     started = time.monotonic()
-    texts = list(answers(arguments.checkpoint, made))
-    seconds = time.monotonic() - started
-    for item, text in list(zip(made, texts, strict=True))[: arguments.show]:
-        print(f"{item.curso} | {item.consigna} | {item.respuesta}\n  right: {item.target()}\n  model: {text}")
-    parsed = [parse(text) for text in texts]
-    print(score(made, [graded or Graded(None, None) for graded in parsed]))
-    print(f"valid JSON                {sum(graded is not None for graded in parsed)} of {len(parsed)}")
-    print(f"items/s                   {len(made) / seconds:.1f}")
+    for item, text in zip(made, answers(arguments.checkpoint, made), strict=True):
+        print(json.dumps({"id_alumno": item.id_alumno, "text": text}, ensure_ascii=False))
+    print(f"{len(made) / (time.monotonic() - started):.1f} items/s", file=sys.stderr)
 
 
 if __name__ == "__main__":
