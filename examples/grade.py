@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--url", default="http://localhost:8000")
     args = parser.parse_args()
     try:
-        if notice := call(f"{args.url}/health").get("model_notice"):
+        if notice := call(f"{args.url}/health").get("notice"):
             print(f"NOTE: {notice}")
         job = call(f"{args.url}/evaluate", args.file.read_bytes())
         print(f"Job {job['job_id']}: {job['total_items']} texts.")

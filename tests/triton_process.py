@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -82,7 +84,13 @@ class TritonProcess:
         command = [str(SERVER_PYTHON), "-m", "triton_cpu.serve", "--run-dir", str(self.run_dir / "served")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *self._arguments], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+                [*command, *self._arguments],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # A group of its own, so that its model processes can be ended with it.
+                start_new_session=True,
             )
 
     def wait_ready(self, timeout_s: float = 120.0) -> None:
@@ -148,8 +156,12 @@ class TritonProcess:
     def kill(self) -> None:
         """End the server at once, as a crash would."""
         assert self._process is not None
-        self._process.kill()
+        self._end_group()
         self._process.wait(timeout=30)
+
+    def _end_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def stop(self) -> int:
         """End the server in good order and return its exit status; kill it if that takes too long."""
@@ -160,4 +172,5 @@ class TritonProcess:
                 self._process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self._end_group()
         return self._process.returncode

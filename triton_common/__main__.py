@@ -22,7 +22,7 @@ def main() -> int:
         return 2
     repository = lay_out(Path("/run/avalua/model_repository"), engine_args)
     server = TRITON / "bin" / "tritonserver"
-    os.execv(server, command(server, repository, TRITON / "backends", "0.0.0.0", ports))  # noqa: S104
+    os.execv(server, command(server, repository, TRITON / "backends", "0.0.0.0", ports))  # noqa: RET503, S104, S606
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
 
+MIN_BATCHED_TOKENS = 4096
+"""Prompt tokens that the CPU reads in one step, at least."""
+
+
 class SettingsError(ValueError):
     """A setting makes no sense. Its text is one line that says which, and why."""
 
@@ -65,6 +69,10 @@ class ModelSettings(BaseModel):
             # Compiling takes 40 s for no visible gain there, and a share of RAM says little.
             args["enforce_eager"] = True
             args["kv_cache_memory_bytes"] = self.kv_cache_memory_bytes or 1 << 30
+            # A prompt that is read in two steps ends the engine when it has a seed: vLLM 0.32 winds back
+            # the seed's generator then, which the CPU's can't ("CPU Generator does not use offset").
+            args["enable_chunked_prefill"] = False
+            args["max_num_batched_tokens"] = max(MIN_BATCHED_TOKENS, self.max_model_len)
         else:
             args["gpu_memory_utilization"] = self.gpu_memory_utilization
             args["compilation_config"] = {"mode": self.compilation_level}

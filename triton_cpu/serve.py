@@ -24,6 +24,12 @@ from triton_cpu.layout import (
     server_environment,
 )
 
+def remove_stale_memory(prefix: str) -> None:
+    """Remove the shared memory that a killed server on the same port has left. The port is ours, so it is dead."""
+    for path in Path("/dev/shm").glob(f"{prefix}*"):  # noqa: S108  where Linux keeps it
+        path.unlink(missing_ok=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m triton_cpu.serve", description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=Path(".run/triton"), help="where to lay things out")
@@ -46,7 +52,10 @@ def main() -> int:
     arguments = command(wheel.server, repository, backends, host, ports)
     # There is no GPU to ask, and Ctrl-C must not wait for long.
     arguments += ["--allow-gpu-metrics=false", "--exit-timeout-secs=3"]
-    os.execve(wheel.server, arguments, environment)
+    prefix = f"avalua-{ports.http}-"
+    remove_stale_memory(prefix)
+    arguments += [f"--backend-config={name},shm-region-prefix-name={prefix}" for name in ("python", "vllm")]
+    os.execve(wheel.server, arguments, environment)  # noqa: RET503, S606  it never returns, and needs no shell
 
 
 if __name__ == "__main__":
