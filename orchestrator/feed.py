@@ -80,6 +80,9 @@ class Feed:
 
     @asynccontextmanager
     async def subscribe(self, job: Job, after: int) -> AsyncIterator["Cursor"]:
+        if job.id not in self._topics and not job.terminal:
+            # It has ended since it was read: a job that goes on has a topic.
+            job = await self._store.job(job.id) or job
         self.hold(job)
         self.subscribers += 1
         try:

@@ -1,4 +1,10 @@
-"""Items at Triton, and what becomes of each: a result, another attempt, or a place in quarantine."""
+"""Items at Triton, and what becomes of each: a result, another attempt, or a place in quarantine.
+
+A model that dies takes every item in flight with it. Were that held against each of them, one poisonous text
+would fail 150 innocent ones. So a failure is held until a probe tells whether the model lives: if so, the
+failure is the item's own, and counts. If not, all that were in flight are suspects, and only one that was
+alone can be convicted.
+"""
 
 import time
 from collections.abc import Callable
@@ -6,7 +12,6 @@ from collections.abc import Callable
 import structlog
 
 from orchestrator.config import Settings
-from orchestrator.incident import Incident, Verdict
 from orchestrator.jobs import ItemError, Result
 from orchestrator.link import Link
 from orchestrator.metrics import Metrics
@@ -40,7 +45,7 @@ class Flights:
         self._record = record
         self._wake = wake
         self._in_flight: dict[str, Attempt] = {}
-        self._incident: Incident | None = None
+        self._held: list[tuple[Attempt, ItemError]] = []
         self.quarantine = Quarantine(settings.max_in_flight, settings.max_attempts)
 
     def __len__(self) -> int:
@@ -48,13 +53,16 @@ class Flights:
 
     @property
     def places_taken(self) -> int:
-        """Items in flight, and those that failed and wait to be judged."""
-        return len(self._in_flight) + (len(self._incident.held) if self._incident else 0)
+        """Items in flight, and those whose failure waits to be judged."""
+        return len(self._in_flight) + len(self._held)
 
     def add(self, request_id: str, attempt: Attempt) -> None:
         attempt.number += 1
         attempt.sent_at = time.monotonic()
         attempt.run.in_flight += 1
+        attempt.in_company = self.places_taken > 0
+        if len(self._in_flight) == 1:
+            next(iter(self._in_flight.values())).in_company = True
         self._in_flight[request_id] = attempt
         self._metrics.attempts.inc()
 
@@ -65,25 +73,25 @@ class Flights:
         if attempt is None:
             return  # too late: its time was up, and another attempt is on its way
         if isinstance(outcome, Failure):
-            self._hold(request_id, attempt, FAILED)
+            self._hold(attempt, FAILED)
         else:
             self._metrics.item_seconds.observe(time.monotonic() - attempt.sent_at)
-            if self._incident is not None:
-                self._incident.answered(request_id)
-                self._judge()
             self._answered(attempt, outcome)
         self._wake()
 
     def on_probe(self, alive: bool) -> None:
-        if self._incident is not None:
-            self._incident.probed(alive)
-            self._judge()
+        held, self._held = self._held, []
+        for attempt, error in held:
+            if alive:
+                self._strike(attempt, error)
+            else:
+                self._crashed(attempt)
         self._wake()
 
     def on_break(self, survived: bool) -> None:
-        held = self._incident.held if self._incident else []
-        lost = [attempt for request_id in list(self._in_flight) if (attempt := self._land(request_id))] + held
-        self._incident = None
+        lost = [attempt for request_id in list(self._in_flight) if (attempt := self._land(request_id))]
+        lost += [attempt for attempt, _ in self._held]
+        self._held = []
         if lost:
             log.warning("items_lost", count=len(lost), server_survived=survived)
         for attempt in lost:
@@ -91,7 +99,7 @@ class Flights:
             if survived and attempt.breaks < MAX_BREAKS:
                 self._again(attempt, "stream_broken")
             else:
-                self._crashed(attempt, alone=len(lost) == 1)
+                self._crashed(attempt)
         self._wake()
 
     def on_tick(self) -> None:
@@ -100,7 +108,7 @@ class Flights:
             if attempt.sent_at > overdue:
                 break  # they lie in the order of sending
             self._land(request_id)
-            self._hold(request_id, attempt, TIMED_OUT)
+            self._hold(attempt, TIMED_OUT)
 
     def on_up(self) -> None:
         self._wake()
@@ -113,25 +121,9 @@ class Flights:
             attempt.run.in_flight -= 1
         return attempt
 
-    def _hold(self, request_id: str, attempt: Attempt, error: ItemError) -> None:
-        """Keeps a failure until it is known whether it is the item's or the model's."""
-        if self._incident is None:
-            self._incident = Incident(set(self._in_flight))
-        attempt.error = error
-        self._incident.hold(request_id, attempt)
+    def _hold(self, attempt: Attempt, error: ItemError) -> None:
+        self._held.append((attempt, error))
         self._link.doubt()
-        self._judge()
-
-    def _judge(self) -> None:
-        incident = self._incident
-        if incident is None or incident.verdict is None:
-            return
-        self._incident = None
-        for attempt in incident.held:
-            if incident.verdict is Verdict.OWN:
-                self._strike(attempt, attempt.error or FAILED)
-            else:
-                self._crashed(attempt, alone=incident.verdict is Verdict.CRASH_ALONE)
 
     def _answered(self, attempt: Attempt, outcome: Answer | Refusal) -> None:
         if isinstance(outcome, Refusal):
@@ -160,9 +152,9 @@ class Flights:
         else:
             self._again(attempt, error.code)
 
-    def _crashed(self, attempt: Attempt, *, alone: bool) -> None:
+    def _crashed(self, attempt: Attempt) -> None:
         attempt.crashes += 1
-        if alone and attempt.crashes >= self._settings.max_attempts:
+        if not attempt.in_company and attempt.crashes >= self._settings.max_attempts:
             self._fail(attempt, CRASHED)
         elif not attempt.run.ended:
             self._metrics.retries.labels("model_crashed").inc()

@@ -54,7 +54,9 @@ class Link:
         self._alive_at = 0.0
         self.listener: Listener
         self.up = False
-        self.came_up = asyncio.Event()  # for good, once the model has answered for the first time
+        self.came_up = asyncio.Event()  # set for good once the model has answered for the first time
+        self.came_back = asyncio.Event()  # set while the model answers
+        self.went_down = asyncio.Event()  # set while it, having answered before, does not
 
     async def send(self, request_id: str, item: Item, attempt: int) -> None:
         """Sends an item. If the stream breaks meanwhile, `on_break` tells."""
@@ -189,9 +191,13 @@ class Link:
         self._metrics.triton_up.set(up)
         if up:
             self.came_up.set()
+            self.came_back.set()
+            self.went_down.clear()
             log.info("triton_up", url=self._settings.triton_grpc_url)
             self.listener.on_up()
         else:
+            self.came_back.clear()
+            self.went_down.set()
             self._metrics.outages.inc()
             log.warning("triton_down")
 

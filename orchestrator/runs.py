@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.jobs import WEIGHTS, Item, ItemError
+from orchestrator.jobs import WEIGHTS, Item
 from orchestrator.ledger import Ledger
 
 
@@ -49,7 +49,7 @@ class Attempt:
     crashes: int = 0  # times that the model died while it was in flight, alone or in company
     breaks: int = 0  # times that only the stream broke
     sent_at: float = 0.0
-    error: ItemError | None = None  # the last failure of its own
+    in_company: bool = False  # others were in flight with it, so that it need not be what killed the model
 
 
 class Window:

@@ -28,7 +28,11 @@ class Writer:
         self._on_commit = on_commit
         self._pending: list[Change | asyncio.Future[None]] = []
         self._wake = asyncio.Event()
-        self.healthy = True
+        self.failing = asyncio.Event()  # set while the database can't be written
+
+    @property
+    def healthy(self) -> bool:
+        return not self.failing.is_set()
 
     @property
     def full(self) -> bool:
@@ -72,7 +76,7 @@ class Writer:
                 await self._store.commit(changes, again=attempt.retry_state.attempt_number > 1)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         if not self.healthy:
-            self.healthy = True
+            self.failing.clear()
             log.info("store_back")
         for change in changes:
             self._on_commit(change)
@@ -80,5 +84,5 @@ class Writer:
     def _failed(self, state: RetryCallState) -> None:
         self._metrics.store_errors.inc()
         if self.healthy:
-            self.healthy = False
+            self.failing.set()
             log.error("store_unavailable", reason=str(state.outcome.exception() if state.outcome else None))

@@ -40,18 +40,21 @@ async def stream(request: web.Request) -> web.StreamResponse:
     after = _last_event_id(request)
     if job.terminal and after >= job.last_event:
         return web.Response(status=HTTPStatus.NO_CONTENT)  # tells a browser's EventSource to stop
+    if after > job.last_event:
+        raise _not_an_event()  # waiting until there are so many would pass over all those before
     return await stream_events(request, service.settings, service.feed, job, after)
 
 
 def _last_event_id(request: web.Request) -> int:
     text = request.headers.get("Last-Event-ID") or request.query.get("last_event_id") or "0"
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise ApiError(
-            HTTPStatus.BAD_REQUEST,
-            "invalid_last_event_id",
-            "Last-Event-ID must be the id of an event of this job.",
-        )
+        raise _not_an_event()
     return int(text)
+
+
+def _not_an_event() -> ApiError:
+    message = "Last-Event-ID must be the id of an event of this job."
+    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_last_event_id", message)
 
 
 def status_dict(job: Job) -> dict[str, Any]:

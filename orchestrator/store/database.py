@@ -42,9 +42,12 @@ class Database:
         if self.sqlite:
             self._claim_file()
         options: dict[str, Any] = {"connect_args": {"timeout": self._timeout_s}} if self.sqlite else {}
-        self._engine = create_async_engine(
-            self._url, pool_size=READERS + 1, max_overflow=0, pool_timeout=self._timeout_s, **options
-        )
+        try:
+            self._engine = create_async_engine(
+                self._url, pool_size=READERS + 1, max_overflow=0, pool_timeout=self._timeout_s, **options
+            )
+        except ModuleNotFoundError as error:
+            raise StartError(f"DATABASE_URL: its driver {error.name} is not installed") from None
         if self.sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
@@ -64,9 +67,7 @@ class Database:
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        self._unclaim_file()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -104,7 +105,7 @@ class Database:
         async with self.read() as connection:
             problem = (await connection.execute(text("PRAGMA quick_check(1)"))).scalar_one()
         if problem != "ok":
-            raise StartError(f"the database {self._shown} is damaged: {problem}")
+            raise StartError(f"the database {self._shown} is damaged: {' '.join(problem.split())[:200]}")
 
     def _claim_file(self) -> None:
         """One service a file: two would send every item twice. The lock ends with the process."""
@@ -116,9 +117,16 @@ class Database:
             self._lock_file = path.with_name(path.name + ".lock").open("wb")
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._unclaim_file()
             raise StartError(f"the database {path} is in use by another orchestrator") from None
         except OSError as error:
+            self._unclaim_file()
             raise StartError(f"the database {path} can't be opened: {error.strerror}") from None
+
+    def _unclaim_file(self) -> None:
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:

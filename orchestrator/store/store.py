@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.events import results_in
@@ -144,11 +144,6 @@ class Store:
         )
         async with self._database.read() as connection:
             return [(number, payload.encode()) for number, payload in await connection.execute(query)]
-
-    async def ping(self) -> None:
-        """Raises if the database can't be read."""
-        async with self._database.read() as connection:
-            await connection.execute(select(func.count()).select_from(jobs).limit(1))
 
 
 def _write(

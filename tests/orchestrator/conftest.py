@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import pytest
@@ -25,10 +25,20 @@ from tests.triton_process import ROOT, TritonProcess, free_ports
 Start = Callable[..., AbstractAsyncContextManager["Running"]]
 
 
+class Triton(Protocol):
+    """Where to find a server."""
+
+    @property
+    def grpc_url(self) -> str: ...
+    @property
+    def metrics_url(self) -> str: ...
+
+
 class Running(Client):
     """A client of a service that runs in this process, whose parts can be looked at."""
 
     service: Service
+    service_routes: list[Any]
 
     async def until_up(self) -> None:
         """Returns once the model has answered."""
@@ -40,7 +50,7 @@ class Running(Client):
 def settings_for(tmp_path: Path) -> Callable[..., Settings]:
     """Settings with a database of this test's own; what is named wins."""
 
-    def build(triton: TritonProcess | None = None, **more: Any) -> Settings:
+    def build(triton: Triton | None = None, **more: Any) -> Settings:
         urls = {"triton_grpc_url": "127.0.0.1:1", "triton_metrics_url": "http://127.0.0.1:1/metrics"}
         if triton is not None:
             urls = {"triton_grpc_url": triton.grpc_url, "triton_metrics_url": triton.metrics_url}
@@ -61,7 +71,7 @@ def start(settings_for: Callable[..., Settings]) -> Start:
     """Starts the service in this process: `async with start(triton, batch_size=3) as client`."""
 
     @asynccontextmanager
-    async def started(triton: TritonProcess | None = None, **more: Any) -> AsyncIterator[Running]:
+    async def started(triton: Triton | None = None, **more: Any) -> AsyncIterator[Running]:
         settings = settings_for(triton, **more)
         app = make_app(settings)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -73,6 +83,7 @@ def start(settings_for: Callable[..., Settings]) -> Start:
             async with aiohttp.ClientSession(timeout=timeout) as session:
                 client = Running(base, session)
                 client.service = app[SERVICE]
+                client.service_routes = list(app.router.routes())
                 if triton is not None:
                     await client.until_up()
                 yield client

@@ -62,6 +62,16 @@ async def test_late_and_returning_subscribers_get_the_same_batches(
     assert (nonsense, body["code"]) == (400, "invalid_last_event_id")
 
 
+async def test_an_event_that_is_still_to_come_is_nothing_to_go_on_from(
+    start: Start, scripted_triton: TritonProcess
+) -> None:
+    """An id beyond a running job's last event stems from another job: 400, not a silent gap."""
+    async with start(scripted_triton) as client:
+        job_id = await client.submit(make_items(3, "[[delay_ms=1000]]"))
+        status, body, _ = await client.call("GET", f"/stream/{job_id}?last_event_id=7")
+    assert (status, body["code"]) == (400, "invalid_last_event_id")
+
+
 async def test_a_running_job_is_streamed_as_it_goes(start: Start, scripted_triton: TritonProcess) -> None:
     """A batch reaches a subscriber while the rest of the job still runs."""
     items = make_items(10) + make_items(5, "[[delay_ms=2000]]")
