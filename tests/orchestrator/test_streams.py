@@ -31,8 +31,9 @@ async def raw_subscriber(client: Running, job_id: str) -> socket.socket:
 
 async def until_subscribers(client: Running, count: int) -> None:
     async with asyncio.timeout(20):
-        while client.service.feed.subscribers != count:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110  a client that vanished tells nobody: it has to be found out
+        # A client that vanished tells nobody: the service has to find it out.
+        while client.service.feed.subscribers != count:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def test_a_client_that_vanishes_is_forgotten(start: Start, scripted_triton: TritonProcess) -> None:
