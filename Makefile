@@ -3,7 +3,10 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv/bin
-CODE := orchestrator triton_common triton_cpu local_stack demo_model tests loadtest examples bootstrap.py
+CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_model chaos benchmarks loadtest \
+	examples tests) bootstrap.py
+# Each holds a model.py that Triton imports by itself, with what lies beside it.
+BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm tests/scripted/gemma2/1)
 
 .PHONY: help setup run test test-fast lint format clean lock
 
@@ -25,7 +28,11 @@ test-fast: setup ## Run the tests that need no language model
 lint: setup ## Check style and types
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
-	@$(VENV)/python -m tests.typecheck
+	@$(VENV)/mypy $(CODE)
+	@for folder in $(BESIDE_TRITON); do \
+	  (cd $$folder && $(CURDIR)/$(VENV)/mypy --config-file $(CURDIR)/pyproject.toml --explicit-package-bases .) \
+	    || exit 1; \
+	done
 
 format: setup ## Put the code in shape
 	@$(VENV)/ruff check --fix .

@@ -59,7 +59,8 @@ def main() -> int:
                 print("\n".join(describe(result) for result in data["results"]))
             else:
                 print(
-                    f"\n{data['status']}: {data['total_processed']} texts in {data['total_time_seconds']:.1f} s, "
+                    f"\n{data['status']}: {data['total_processed']} texts "
+                    f"in {data['total_time_seconds']:.1f} s, "
                     f"{data['failed_items']} not marked."
                 )
     except urllib.error.HTTPError as error:

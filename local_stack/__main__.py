@@ -78,7 +78,8 @@ async def serve(plan: Plan) -> None:
 
 
 def main() -> int:
-    env = {key: value for key, value in dotenv_values(ROOT / ".env").items() if value is not None} | dict(os.environ)
+    from_file = {key: value for key, value in dotenv_values(ROOT / ".env").items() if value is not None}
+    env = from_file | dict(os.environ)
     try:
         asyncio.run(run(make_plan(env)))
     except (PlanError, SettingsError, StackError) as error:

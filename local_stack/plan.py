@@ -66,7 +66,9 @@ def make_plan(env: Mapping[str, str]) -> Plan:
     if Path(model).is_dir():
         model = str(Path(model).resolve())
     notice_file = Path(model) / "NOTICE.txt"
-    notice = env.get("MODEL_NOTICE") or (notice_file.read_text("utf-8").strip() if notice_file.is_file() else "")
+    notice = env.get("MODEL_NOTICE") or ""
+    if not notice and notice_file.is_file():
+        notice = notice_file.read_text("utf-8").strip()
     ports = {
         "PORT": read_port(env, "PORT", 8000),
         "TRITON_GRPC_PORT": read_port(env, "TRITON_GRPC_PORT", 8001),

@@ -19,7 +19,7 @@ TRITON_STOP_S = 3.0
 
 
 class StackError(RuntimeError):
-    """Something that the stack consists of did not start, or ended. Its text says what, with its log's end."""
+    """A part of the stack did not start, or ended. Its text says which, with the end of its log."""
 
 
 class Stack:
@@ -35,7 +35,9 @@ class Stack:
 
     async def __aenter__(self) -> Stack:
         try:
-            await self._start(self.triton, f"{self._plan.triton_http_url}/v2/health/ready", TRITON_READY_TIMEOUT_S)
+            await self._start(
+                self.triton, f"{self._plan.triton_http_url}/v2/health/ready", TRITON_READY_TIMEOUT_S
+            )
             url = f"{self._plan.orchestrator_url}/health/ready"
             await self._start(self.orchestrator, url, ORCHESTRATOR_READY_TIMEOUT_S)
         except BaseException:

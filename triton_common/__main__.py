@@ -1,4 +1,7 @@
-"""``python3 -m triton_common``: what NVIDIA's image runs. Renders the model repository, then becomes Triton."""
+"""``python3 -m triton_common``: what NVIDIA's image runs.
+
+Renders the model repository, then becomes Triton.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from triton_common.settings import ModelSettings, SettingsError
 TRITON = Path("/opt/tritonserver")
 
 
-def main() -> int:
+def main() -> int:  # noqa: RET503  it ends by becoming another program
     try:
         ports = Ports.from_env(os.environ)
         engine_args = ModelSettings.from_env(os.environ).engine_args("cuda")
@@ -22,7 +25,7 @@ def main() -> int:
         return 2
     repository = lay_out(Path("/run/avalua/model_repository"), engine_args)
     server = TRITON / "bin" / "tritonserver"
-    os.execv(server, command(server, repository, TRITON / "backends", "0.0.0.0", ports))  # noqa: RET503, S104, S606
+    os.execv(server, command(server, repository, TRITON / "backends", "0.0.0.0", ports))  # noqa: S104, S606
 
 
 if __name__ == "__main__":

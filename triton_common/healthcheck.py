@@ -17,7 +17,7 @@ TIMEOUT_S = 4.0
 
 def main() -> int:
     port = os.environ.get("TRITON_HTTP_PORT") or "8003"
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v2/models/evaluate/generate",
         json.dumps(PROBE).encode(),
         {"Content-Type": "application/json"},

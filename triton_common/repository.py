@@ -1,4 +1,7 @@
-"""Laying out the model repository that a Triton serves: ours, with ``model.json`` rendered from the settings."""
+"""Laying out the model repository that a Triton serves.
+
+It is ours, with ``model.json`` rendered from the settings.
+"""
 
 from __future__ import annotations
 

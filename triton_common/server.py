@@ -28,7 +28,11 @@ class Ports:
 
     def by_setting(self) -> dict[str, int]:
         """The ports by the settings that name them."""
-        return {"TRITON_GRPC_PORT": self.grpc, "TRITON_METRICS_PORT": self.metrics, "TRITON_HTTP_PORT": self.http}
+        return {
+            "TRITON_GRPC_PORT": self.grpc,
+            "TRITON_METRICS_PORT": self.metrics,
+            "TRITON_HTTP_PORT": self.http,
+        }
 
 
 def read_port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
-
 MIN_BATCHED_TOKENS = 4096
 """Prompt tokens that the CPU reads in one step, at least."""
 

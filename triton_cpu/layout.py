@@ -93,11 +93,14 @@ def check_machine(ports: Mapping[str, int], *, host: str) -> None:
         )
     libc, version = platform.libc_ver()
     if libc == "glibc" and tuple(int(part) for part in version.split(".")[:2]) < MIN_GLIBC:
-        raise NotPossibleError(f"glibc {version} is too old: Triton needs 2.35 or newer (Debian 12, Ubuntu 22.04).")
+        raise NotPossibleError(
+            f"glibc {version} is too old: Triton needs 2.35 or newer (Debian 12, Ubuntu 22.04)."
+        )
     available = available_memory_bytes()
     if available < MIN_MEMORY_BYTES:
         raise NotPossibleError(
-            f"Only {available / 2**30:.1f} GiB of memory are free: {MIN_MEMORY_BYTES / 2**30:.0f} GiB are needed."
+            f"Only {available / 2**30:.1f} GiB of memory are free: "
+            f"{MIN_MEMORY_BYTES / 2**30:.0f} GiB are needed."
         )
     for setting, port in ports.items():
         with socket.socket() as probe:

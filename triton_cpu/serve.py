@@ -24,13 +24,17 @@ from triton_cpu.layout import (
     server_environment,
 )
 
+
 def remove_stale_memory(prefix: str) -> None:
-    """Remove the shared memory that a killed server on the same port has left. The port is ours, so it is dead."""
+    """Remove the shared memory that a killed server on the same port has left.
+
+    The port is free, so that server is dead.
+    """
     for path in Path("/dev/shm").glob(f"{prefix}*"):  # noqa: S108  where Linux keeps it
         path.unlink(missing_ok=True)
 
 
-def main() -> int:
+def main() -> int:  # noqa: RET503  it ends by becoming another program
     parser = argparse.ArgumentParser(prog="python -m triton_cpu.serve", description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=Path(".run/triton"), help="where to lay things out")
     parser.add_argument("--overlay", type=Path, help="models that take the place of ours")
@@ -55,7 +59,7 @@ def main() -> int:
     prefix = f"avalua-{ports.http}-"
     remove_stale_memory(prefix)
     arguments += [f"--backend-config={name},shm-region-prefix-name={prefix}" for name in ("python", "vllm")]
-    os.execve(wheel.server, arguments, environment)  # noqa: RET503, S606  it never returns, and needs no shell
+    os.execve(wheel.server, arguments, environment)  # noqa: S606  no shell is wanted
 
 
 if __name__ == "__main__":

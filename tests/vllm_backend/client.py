@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tritonclient.grpc as grpc
+from tritonclient import grpc
 
 TIMEOUT_S = 60.0
 

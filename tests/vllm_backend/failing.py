@@ -7,7 +7,7 @@ from typing import Any
 from vllm.v1.sample.logits_processor import LogitsProcessor
 
 
-class FailOnRequest(LogitsProcessor):
+class FailOnRequest(LogitsProcessor):  # type: ignore[misc]  # vLLM is not installed where types are checked
     """Raises as soon as a request with ``extra_args={"break_engine": true}`` joins the batch."""
 
     def __init__(self, vllm_config: Any, device: Any, is_pin_memory: bool) -> None:

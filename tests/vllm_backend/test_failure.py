@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-import tritonclient.grpc as grpc
+from tritonclient import grpc
 
 from tests.triton_process import TritonProcess
 from tests.vllm_backend.client import Stream, ask
@@ -38,7 +38,7 @@ def load_again(server: TritonProcess) -> None:
 
 
 def test_engine_failure_reaches_everyone(breakable: TritonProcess) -> None:
-    """When the engine fails, every request in flight gets one error, new ones are refused, readiness is false."""
+    """When the engine fails, each request gets one error, new ones are refused, readiness is false."""
     with Stream(breakable.grpc_url) as stream:
         for _ in range(10):
             stream.send("Hola", LONG)

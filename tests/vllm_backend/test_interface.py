@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-import tritonclient.grpc as grpc
+from tritonclient import grpc
 
 from tests.triton_process import TritonProcess
 from tests.vllm_backend.client import Stream, ask
@@ -44,14 +44,14 @@ def test_parameters_as_tensor_or_as_request_parameters(vllm_triton: TritonProces
 
 @pytest.mark.parametrize("exclude", [None, False, True])
 def test_prompt_is_prepended_unless_excluded(vllm_triton: TritonProcess, exclude: bool | None) -> None:
-    """Without streaming, the prompt stands before the text unless ``exclude_input_in_output`` is true."""
+    """Without streaming, the prompt stands before the text unless that is excluded."""
     inputs = {} if exclude is None else {"exclude_input_in_output": exclude}
     (response,) = ask(vllm_triton.grpc_url, PROMPT, GREEDY, **inputs)
     assert response.text.startswith(PROMPT) is not (exclude is True)
 
 
 def test_stream_gives_deltas(vllm_triton: TritonProcess) -> None:
-    """With ``stream`` the deltas, one for each token, add up to the whole text, and the last alone is final."""
+    """With ``stream`` the deltas, one a token, add up to the whole text; the last alone is final."""
     (whole,) = ask(vllm_triton.grpc_url, PROMPT, GREEDY, exclude_input_in_output=True)
     deltas = ask(vllm_triton.grpc_url, PROMPT, GREEDY, stream=True, return_num_output_tokens=True)
     assert "".join(delta.text for delta in deltas) == whole.text
@@ -91,13 +91,15 @@ def test_extra_outputs_come_on_request(
 @pytest.mark.parametrize("stream", [False, True])
 def test_finish_reason(vllm_triton: TritonProcess, *, stream: bool) -> None:
     """The final response says why it ended; the deltas before it say "None"."""
-    responses = ask(vllm_triton.grpc_url, PROMPT, {**GREEDY, "ignore_eos": True}, stream=stream, return_finish_reason=True)
+    responses = ask(
+        vllm_triton.grpc_url, PROMPT, {**GREEDY, "ignore_eos": True}, stream=stream, return_finish_reason=True
+    )
     reasons = [response.outputs["finish_reason"][0] for response in responses]
     assert reasons == [b"None"] * (len(responses) - 1) + [b"length"]
 
 
 def test_logprobs(vllm_triton: TritonProcess) -> None:
-    """Each token comes with the log-probabilities asked for, the likeliest of rank 1 and text of its own."""
+    """Each token comes with the log-probabilities asked for, one of them of rank 1."""
     (response,) = ask(
         vllm_triton.grpc_url, PROMPT, {**GREEDY, "logprobs": 2}, return_logprobs=True,
         return_num_output_tokens=True, exclude_input_in_output=True,
@@ -131,7 +133,10 @@ def test_token_counts(vllm_triton: TritonProcess) -> None:
 def test_several_sequences(vllm_triton: TritonProcess) -> None:
     """``n`` sequences come as the elements of one response."""
     (response,) = ask(
-        vllm_triton.grpc_url, PROMPT, {"n": "2", "temperature": "1", "max_tokens": 8}, return_finish_reason=True
+        vllm_triton.grpc_url,
+        PROMPT,
+        {"n": "2", "temperature": "1", "max_tokens": 8},
+        return_finish_reason=True,
     )
     assert response.outputs["text_output"].shape == (2,)
     assert response.outputs["finish_reason"].shape == (2,)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
+
 from script import Play, play
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL

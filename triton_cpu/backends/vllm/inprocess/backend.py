@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.v1.engine.llm_engine import LLMEngine
+
 from inprocess.engine import EngineThread
 from inprocess.generation import FINAL, Generation
 from inprocess.metrics import MetricsReporter
-from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.v1.engine.llm_engine import LLMEngine
 
 UNHEALTHY = "Model is unavailable due to unhealthy vLLM engine"
 DEFAULT_MAX_PENDING = 20_000
@@ -75,14 +76,14 @@ class Backend:
         for request in requests:
             try:
                 job = Generation(request, str(next(self._ids)))
-                if job.lora_name is not None:
-                    raise ValueError("LoRA feature is not enabled.")
             except Exception as error:  # noqa: BLE001  whatever is wrong with one request ends that one only
                 self._refuse(request.get_response_sender(), error)
                 continue
             if not self._engine.submit(job):
                 healthy = self._engine.healthy
-                job.fail(unavailable("Too many requests wait already: try again later." if healthy else UNHEALTHY))
+                job.fail(
+                    unavailable("Too many requests wait already: try again later." if healthy else UNHEALTHY)
+                )
                 if not healthy:
                     self._unload()
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from inprocess.parameters import ParameterError, read_parameters
 from vllm.outputs import CompletionOutput, RequestOutput
+
+from inprocess.parameters import ParameterError, read_parameters
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 EXTRAS = (
@@ -44,7 +45,7 @@ def read_prompt(request: Any) -> tuple[str, Any]:
 
 
 def logprobs_json(output: CompletionOutput) -> bytes:
-    """The tokens' log-probabilities as Triton's vLLM backend writes them; ``null`` where none were asked for."""
+    """The tokens' log-probabilities as Triton's vLLM backend writes them: ``null`` without any."""
     if output.logprobs is None:
         return b"null"
     steps = [
@@ -73,7 +74,7 @@ class Generation:
         self.prepend_prompt = not self.stream and not exclude
         self.extras = frozenset(name for name in EXTRAS if scalar(request, name))
         parameters = scalar(request, "sampling_parameters")
-        self.params, self.lora_name = read_parameters(
+        self.params = read_parameters(
             request.parameters() if parameters is None else parameters.decode("utf-8"), stream=self.stream
         )
 

@@ -26,7 +26,8 @@ def scalar_type(hint: Any) -> type | None:
     return hint if hint in (int, float, bool, str) else None
 
 
-SCALARS = {name: scalar_type(hint) for name, hint in get_type_hints(SamplingParams, include_extras=True).items()}
+HINTS = get_type_hints(SamplingParams, include_extras=True)
+SCALARS = {name: scalar_type(hint) for name, hint in HINTS.items()}
 
 
 def coerce(name: str, value: Any) -> Any:
@@ -41,8 +42,8 @@ def coerce(name: str, value: Any) -> Any:
         raise ParameterError(f"`{name}` must be of type {kind.__name__}, not {value!r}.") from None
 
 
-def read_parameters(text: str, *, stream: bool) -> tuple[SamplingParams, str | None]:
-    """vLLM's sampling parameters from ``text``, and the LoRA adapter's name where one is asked for.
+def read_parameters(text: str, *, stream: bool) -> SamplingParams:
+    """vLLM's sampling parameters from ``text``.
 
     ``structured_outputs`` is a JSON string inside the object, as in Triton's vLLM backend. With
     ``stream`` every step's new tokens come out, else only the finished text (which saves the work of
@@ -54,7 +55,8 @@ def read_parameters(text: str, *, stream: bool) -> tuple[SamplingParams, str | N
         raise ParameterError("The sampling parameters are not valid JSON.") from None
     if not isinstance(given, dict):
         raise ParameterError("The sampling parameters must be a JSON object.")
-    lora_name = given.pop("lora_name", None)
+    if given.pop("lora_name", None) is not None:
+        raise ParameterError("LoRA feature is not enabled.")
     unknown = sorted(set(given) - set(SCALARS))
     if unknown:
         raise ParameterError(f"Unknown sampling parameters: {', '.join(unknown)}.")
@@ -63,6 +65,6 @@ def read_parameters(text: str, *, stream: bool) -> tuple[SamplingParams, str | N
         if (structure := values.get("structured_outputs")) is not None:
             values["structured_outputs"] = StructuredOutputsParams(**json.loads(structure))
         values["output_kind"] = RequestOutputKind.DELTA if stream else RequestOutputKind.FINAL_ONLY
-        return SamplingParams(**values), lora_name
+        return SamplingParams(**values)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"The sampling parameters can't be used: {error}") from error

@@ -1,0 +1,103 @@
+"""The whole stack as a user starts it: ``python -m local_stack`` on free ports, with the real model."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.triton_process import ROOT, TEST_MODEL, free_ports
+
+READY = "Avalua is ready."
+READY_TIMEOUT_S = 150.0
+STOP_TIMEOUT_S = 10.0
+
+
+class LocalStack:
+    """One running ``make run``."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.port, self.grpc_port, self.metrics_port, self.http_port = free_ports(4)
+        environment = {
+            **os.environ,
+            "PORT": str(self.port),
+            "TRITON_GRPC_PORT": str(self.grpc_port),
+            "TRITON_METRICS_PORT": str(self.metrics_port),
+            "TRITON_HTTP_PORT": str(self.http_port),
+            "RUN_DIR": str(run_dir),
+            "MODEL_NAME": str(TEST_MODEL),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local_stack"],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.output: list[str] = []
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def triton_url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line)
+            if READY in line:
+                self._ready.set()
+        self._ready.set()
+
+    def wait_ready(self) -> None:
+        assert self._ready.wait(READY_TIMEOUT_S), "the stack did not get ready in time"
+        assert self.process.poll() is None, "".join(self.output)
+
+    def interrupt(self) -> int:
+        """Ctrl-C; the exit status. Raises subprocess.TimeoutExpired where that takes over ten seconds."""
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(STOP_TIMEOUT_S)
+        self._reader.join(STOP_TIMEOUT_S)
+        return status
+
+    def processes(self) -> list[int]:
+        """The processes that belong to this stack: those that were given its run directory or ports."""
+        marks = (str(self.run_dir).encode(), f"PORT={self.port}\0".encode())
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                with contextlib.suppress(OSError):
+                    seen = (entry / "cmdline").read_bytes() + b"\0" + (entry / "environ").read_bytes()
+                    if any(mark in seen for mark in marks):
+                        found.append(int(entry.name))
+        return found
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(STOP_TIMEOUT_S)
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """The stack, ready. The last test of the package ends it and sees that nothing is left."""
+    started = LocalStack(tmp_path_factory.mktemp("stack"))
+    started.wait_ready()
+    yield started
+    started.end()
