@@ -62,8 +62,8 @@ class Link:
         """Sends an item. If the stream breaks meanwhile, `on_break` tells."""
         if self._stream is None:
             raise StreamBrokenError("not connected")
-        request = self._encoder.encode(request_id, item, attempt)
-        await self._stream.send(request, self._settings.probe_timeout_s)
+        # If this hangs, so does the next probe, whose deadline ends the stream and with it this wait.
+        await self._stream.send(self._encoder.encode(request_id, item, attempt))
 
     def doubt(self) -> None:
         """Asks for a probe now: something failed in a way that a dead model would explain."""
@@ -120,7 +120,7 @@ class Link:
         try:
             async with asyncio.timeout(self._settings.probe_timeout_s):
                 request_id = self._probe_id()
-                await stream.send(self._encoder.encode(request_id, PROBE, 1), self._settings.probe_timeout_s)
+                await stream.send(self._encoder.encode(request_id, PROBE, 1))
                 _, outcome = await stream.receive()
         except TimeoutError:
             await stream.close(0)
@@ -168,7 +168,11 @@ class Link:
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._probe = (self._probe_id(), answer)
         asked_at = time.monotonic()
-        await stream.send(self._encoder.encode(self._probe[0], PROBE, 1), self._settings.probe_timeout_s)
+        try:
+            async with asyncio.timeout(self._settings.probe_timeout_s):
+                await stream.send(self._encoder.encode(self._probe[0], PROBE, 1))
+        except TimeoutError:
+            raise StreamBrokenError("the server takes no more messages") from None
         while (
             left_s := max(asked_at, self._alive_at) + self._settings.probe_timeout_s - time.monotonic()
         ) > 0:

@@ -88,11 +88,12 @@ class Stream:
         )
         self._call: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel).ModelStreamInfer()
 
-    async def send(self, request: Any, timeout_s: float) -> None:
+    async def send(self, request: Any) -> None:
+        """Hands one message to the network. Waits while the server takes none: the caller has a deadline."""
         try:
-            async with asyncio.timeout(timeout_s), self._writing:
+            async with self._writing:
                 await self._call.write(request)
-        except (grpc.RpcError, asyncio.InvalidStateError, TimeoutError) as error:
+        except (grpc.RpcError, asyncio.InvalidStateError) as error:
             raise StreamBrokenError(_status(error)) from None
 
     async def receive(self) -> tuple[str, Outcome]:
