@@ -9,8 +9,9 @@ import sys
 
 from dotenv import dotenv_values
 
+from local_stack.errors import StackError
 from local_stack.plan import ROOT, Plan, PlanError, make_plan
-from local_stack.stack import Stack, StackError
+from local_stack.stack import Stack
 from triton_common.settings import SettingsError
 
 

@@ -29,6 +29,8 @@ class Child:
 
     async def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():  # why the last one ended may stand in it
+            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -66,11 +68,29 @@ class Child:
                     await self._process.wait()
             except TimeoutError:
                 pass
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End it and whatever it started, at once."""
+        if self._process is None:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
 
-    def tail(self) -> str:
-        """The end of its log."""
+    def obituary(self) -> str:
+        """How it ended, in a few words; only for one that has."""
+        assert self._process is not None
+        status = self._process.returncode
+        assert status is not None
+        return (
+            f"{self.name} was ended by signal {-status}"
+            if status < 0
+            else f"{self.name} ended with status {status}"
+        )
+
+    def last_words(self) -> str:
+        """A sentence that says where its log is, and its end."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(f"  | {line}" for line in lines[-TAIL_LINES:])
+        tail = "\n".join(f"  | {line}" for line in lines[-TAIL_LINES:])
+        return f"The end of its log ({self.log}):\n{tail}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triton_common.server import read_port
+from triton_common.supervision import SupervisionSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_MODEL = ROOT / "demo_model" / "checkpoint"
@@ -32,6 +33,7 @@ class Plan:
     run_dir: Path
     model: str
     notice: str
+    supervision: SupervisionSettings
     environment: Mapping[str, str]
 
     @property
@@ -57,7 +59,7 @@ class Plan:
 
 
 def make_plan(env: Mapping[str, str]) -> Plan:
-    """The plan for ``env``. Raises PlanError, or SettingsError for a port that is none.
+    """The plan for ``env``. Raises PlanError, or SettingsError for a setting that makes no sense.
 
     Without MODEL_NAME the demo model is served: the real one is too large for a CPU.
     """
@@ -100,5 +102,6 @@ def make_plan(env: Mapping[str, str]) -> Plan:
         run_dir=run_dir,
         model=model,
         notice=notice,
+        supervision=SupervisionSettings.from_env(env),
         environment=environment,
     )

@@ -71,22 +71,32 @@ class TritonProcess:
         assert self._process is not None, "the server was not started"
         return self._process.pid
 
-    def launch(self) -> None:
-        """Start the process without waiting for it to be ready."""
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        environment = {
+    @property
+    def command(self) -> list[str]:
+        """What starts this server, for who wants to be the parent."""
+        serve = [str(SERVER_PYTHON), "-m", "triton_cpu.serve", "--run-dir", str(self.run_dir / "served")]
+        return [*serve, *self._arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that ``command`` needs."""
+        return {
             **os.environ,
+            "PYTHONPATH": str(ROOT),
             "TRITON_GRPC_PORT": str(self.grpc_port),
             "TRITON_HTTP_PORT": str(self.http_port),
             "TRITON_METRICS_PORT": str(self.metrics_port),
             **self._environment,
         }
-        command = [str(SERVER_PYTHON), "-m", "triton_cpu.serve", "--run-dir", str(self.run_dir / "served")]
+
+    def launch(self) -> None:
+        """Start the process without waiting for it to be ready."""
+        self.run_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *self._arguments],
+                self.command,
                 cwd=ROOT,
-                env=environment,
+                env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # A group of its own, so that its model processes can be ended with it.

@@ -1,6 +1,7 @@
-"""``python3 -m triton_common``: what NVIDIA's image runs.
+"""``python3 -m triton_common``: what NVIDIA's image runs. Renders the model repository, then keeps Triton.
 
-Renders the model repository, then becomes Triton.
+Exits 0 when it was asked to end, 2 for settings that make no sense, and else because Triton died or no
+longer grades: what then happens is the restart policy's affair.
 """
 
 from __future__ import annotations
@@ -9,23 +10,29 @@ import os
 import sys
 from pathlib import Path
 
+from triton_common.keeper import Keeper
+from triton_common.probe import Probe
 from triton_common.repository import lay_out
 from triton_common.server import Ports, command
 from triton_common.settings import ModelSettings, SettingsError
+from triton_common.supervision import SupervisionSettings
 
 TRITON = Path("/opt/tritonserver")
 
 
-def main() -> int:  # noqa: RET503  it ends by becoming another program
+def main() -> int:
     try:
         ports = Ports.from_env(os.environ)
+        settings = SupervisionSettings.from_env(os.environ)
         engine_args = ModelSettings.from_env(os.environ).engine_args("cuda")
     except SettingsError as error:
         print(f"triton: {error}", file=sys.stderr)
         return 2
     repository = lay_out(Path("/run/avalua/model_repository"), engine_args)
     server = TRITON / "bin" / "tritonserver"
-    os.execv(server, command(server, repository, TRITON / "backends", "0.0.0.0", ports))  # noqa: S104, S606
+    arguments = command(server, repository, TRITON / "backends", "0.0.0.0", ports)  # noqa: S104  in a container
+    probe = Probe(ports.http, settings.triton_probe_timeout_s)
+    return Keeper(arguments, os.environ, probe, settings).run()
 
 
 if __name__ == "__main__":

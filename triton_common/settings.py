@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
@@ -15,10 +15,29 @@ class SettingsError(ValueError):
     """A setting makes no sense. Its text is one line that says which, and why."""
 
 
-class ModelSettings(BaseModel):
-    """Everything that ends up in the vLLM backend's ``model.json``. Field names are the variables' names."""
+class EnvSettings(BaseModel):
+    """Settings whose field names are the environment variables' names, in lower case."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Read the settings from ``env``. An unset or empty variable means the default.
+
+        Raises SettingsError with one line that names each variable that makes no sense.
+        """
+        values = {name: env[name.upper()] for name in cls.model_fields if env.get(name.upper())}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()
+            )
+            raise SettingsError(f"Correct these settings and start again: {faults}.") from None
+
+
+class ModelSettings(EnvSettings):
+    """Everything that ends up in the vLLM backend's ``model.json``."""
 
     model_name: str = Field("carlosvillu/gemma2-9b-teacher-eval-nota-feedback", min_length=1)
     model_revision: str = ""
@@ -35,21 +54,6 @@ class ModelSettings(BaseModel):
     kv_cache_memory_bytes: int | None = Field(None, ge=1 << 20)
     # Anything else that vLLM's AsyncEngineArgs take, as a JSON object: {"quantization": "fp8"}.
     extra_engine_args: Json[dict[str, Any]] = Field(default_factory=dict)
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> ModelSettings:
-        """Read the settings from ``env``. An unset or empty variable means the default.
-
-        Raises SettingsError with one line that names each variable that makes no sense.
-        """
-        values = {name: env[name.upper()] for name in cls.model_fields if env.get(name.upper())}
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            faults = "; ".join(
-                f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()
-            )
-            raise SettingsError(f"Correct these settings and start again: {faults}.") from None
 
     def engine_args(self, device: Literal["cpu", "cuda"]) -> dict[str, Any]:
         """The content of ``model.json``: vLLM's AsyncEngineArgs for this device."""

@@ -1,0 +1,7 @@
+"""What ends the stack."""
+
+from __future__ import annotations
+
+
+class StackError(RuntimeError):
+    """A part of the stack did not start, or ended. Its text says which, with its log's end."""
