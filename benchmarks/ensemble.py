@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from tritonclient import grpc
 
-from demo_model.answers import Side
 from demo_model.dataset import items
+from demo_model.phrases import Side
 from tests.triton_process import ROOT, SERVER_PYTHON, TEST_MODEL, TritonProcess
 from triton_common.settings import ModelSettings
 
