@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     # The store, and the end.
     database_url: str = "sqlite+aiosqlite:///data/avalua.sqlite3"
     database_timeout_s: Annotated[float, Field(gt=0)] = 5.0
-    drain_timeout_s: Annotated[float, Field(ge=0)] = 8.0
+    drain_timeout_s: Annotated[float, Field(ge=0)] = 6.0
 
     @field_validator("cors_origins", mode="before")
     @classmethod

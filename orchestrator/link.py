@@ -14,7 +14,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.triton import Encoder, Failure, Outcome, Stream
 
 BACKOFF_FIRST_S = 0.1
-CLOSE_TIMEOUT_S = 2.0
+CLOSE_TIMEOUT_S = 1.0
 TICK_S = 0.5
 PROBE = Item(
     0, "probe", "3r ESO", "Escriu una frase sobre la pluja.", "La pluja mulla els carrers del poble."
@@ -84,9 +84,10 @@ class Link:
                 log.warning("triton_stream_broken", reason=str(next(iter(done)).exception()))
                 for task in done:
                     _raise_unexpected(task)
+                self._set_up(False)
             finally:
                 self._stream = None
-                self._set_up(False)
+                self.up = False
                 for task in (reader, watch):
                     task.cancel()
                 await asyncio.gather(reader, watch, return_exceptions=True)
@@ -102,7 +103,9 @@ class Link:
                 told = True
                 self.listener.on_break(survived=False)
             reason = state.outcome.exception() if state.outcome else None
-            log.warning("triton_unreachable", reason=str(reason), attempt=state.attempt_number)
+            number = state.attempt_number
+            if number & (number - 1) == 0:  # the first, second, fourth, eighth, ...: an outage may be long
+                log.warning("triton_unreachable", reason=str(reason), attempt=number)
 
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(StreamBrokenError),

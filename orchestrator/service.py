@@ -16,6 +16,8 @@ from orchestrator.metrics import Metrics
 from orchestrator.store import Store
 from orchestrator.writer import Writer
 
+FLUSH_TIMEOUT_S = 2.0
+
 log = structlog.get_logger()
 
 
@@ -41,7 +43,7 @@ class Service:
         log.info("draining", in_flight=self.dispatcher.in_flight, timeout_s=self.settings.drain_timeout_s)
         await self.dispatcher.drain()
         with suppress(TimeoutError):  # what can't be written now is done again after the next start
-            async with asyncio.timeout(self.settings.database_timeout_s):
+            async with asyncio.timeout(FLUSH_TIMEOUT_S):
                 await self.writer.written()
         self.feed.close()
         log.info("drained", in_flight=self.dispatcher.in_flight)

@@ -9,17 +9,18 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]  # grpcio carries no types
+import grpc
 import orjson
-from tritonclient.grpc import service_pb2, service_pb2_grpc  # type: ignore[import-untyped]  # nor does it
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from orchestrator.errors import StreamBrokenError
 from orchestrator.jobs import Item
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 INPUTS = ("curso", "consigna", "respuesta")
-# "[prompt_too_long] the text has ..."; Triton puts words of its own before it.
-_REFUSAL = re.compile(r"\[([a-z][a-z0-9_]*)\]\s*(.+)", re.DOTALL)
+# "[prompt_too_long] The text has ..."; Triton puts words of its own before it. Codes have two words at least,
+# which tells them from a "list[int]" in somebody's message.
+_REFUSAL = re.compile(r"(?:^|\s)\[([a-z]+(?:_[a-z0-9]+)+)\]\s+(.+)", re.DOTALL)
 _TOO_LONG = "longer than the maximum model length"
 
 

@@ -11,8 +11,8 @@ from orchestrator.errors import StoreUnavailableError
 from orchestrator.metrics import Metrics
 from orchestrator.store import Change, Store
 
-# A commit costs the same for one batch as for ten. After a quiet time it goes at once; under load it waits for
-# company, so that commits take no more than a twentieth of the time, however slow the disk or busy the machine.
+# A commit costs the same for one batch as for ten. After a quiet time it goes at once; under load it waits
+# for company, so that commits take a twentieth of the time at most, however slow the disk.
 MIN_INTERVAL_S = 0.03
 MAX_INTERVAL_S = 0.25
 INTERVAL_COMMITS = 20

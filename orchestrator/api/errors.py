@@ -73,7 +73,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         return _from_aiohttp(request, error).response()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # The last line of defence: the caller learns nothing of our insides, the log learns where.
         log.error(  # noqa: TRY400  a traceback's message might quote a text
             "request_failed", method=request.method, route=route_of(request), **where(error)

@@ -1,5 +1,6 @@
 """GET /status, GET /stream and POST /cancel."""
 
+import re
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -13,10 +14,13 @@ from orchestrator.events import Progress
 from orchestrator.jobs import Job
 from orchestrator.sse import stream_events
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 async def find_job(request: web.Request) -> Job:
     """The job that the address names: 404 if there never was one, 410 if it has expired."""
-    job = await request.app[SERVICE].store.job(request.match_info["job_id"])
+    job_id = request.match_info["job_id"]
+    job = await request.app[SERVICE].store.job(job_id) if _UUID.fullmatch(job_id) else None
     if job is None:
         raise ApiError(HTTPStatus.NOT_FOUND, "job_not_found", "There is no such job.")
     if job.expired(time.time()):

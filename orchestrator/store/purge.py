@@ -7,7 +7,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.tables import events, items, jobs
 
 TERMINAL_WORDS = tuple(status.value for status in TERMINAL)
-JOBS_A_STEP = 5
+TOMBSTONES_A_STEP = 100
 EVENTS_A_STEP = 200
 
 
@@ -29,8 +29,9 @@ class Purge:
         """A student's text is kept only until it is marked."""
         ended = (
             select(jobs.c.id)
-            .where(jobs.c.status.in_(TERMINAL_WORDS), exists().where(items.c.job_id == jobs.c.id))
-            .limit(JOBS_A_STEP)
+            .where(jobs.c.status.in_(TERMINAL_WORDS), jobs.c.purged_at.is_(None))
+            .where(exists().where(items.c.job_id == jobs.c.id))
+            .limit(1)
         )
         async with self._database.write() as connection:
             found = list(await connection.scalars(ended))
@@ -60,7 +61,7 @@ class Purge:
         return True
 
     async def _tombstones(self, before: float) -> bool:
-        old = select(jobs.c.id).where(jobs.c.purged_at <= before).limit(JOBS_A_STEP * 20)
+        old = select(jobs.c.id).where(jobs.c.purged_at <= before).limit(TOMBSTONES_A_STEP)
         async with self._database.write() as connection:
             found = list(await connection.scalars(old))
             if found:
