@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
@@ -12,7 +13,8 @@ from orchestrator.metrics import Metrics
 from orchestrator.store import Change, Store
 
 # A commit costs the same for one batch as for ten. After a quiet time it goes at once; under load it waits
-# for company, so that commits take a twentieth of the time at most, however slow the disk.
+# for company, so that commits take a twentieth of the time at most, however slow the disk. The end of a job
+# does not wait.
 MIN_INTERVAL_S = 0.03
 MAX_INTERVAL_S = 0.25
 INTERVAL_COMMITS = 20
@@ -31,6 +33,7 @@ class Writer:
         self._on_commit = on_commit
         self._pending: list[Change | asyncio.Future[None]] = []
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()  # somebody waits for the next commit
         self.failing = asyncio.Event()  # set while the database can't be written
 
     @property
@@ -45,12 +48,15 @@ class Writer:
     def put(self, change: Change) -> None:
         """Queues a change. What is in flight is bounded by the window, so this queue is too."""
         self._pending.append(change)
+        if change.job.terminal:
+            self._hurry.set()
         self._wake.set()
 
     async def written(self) -> None:
         """Returns when everything queued so far is committed."""
         done = asyncio.get_running_loop().create_future()
         self._pending.append(done)
+        self._hurry.set()
         self._wake.set()
         await done
 
@@ -65,8 +71,11 @@ class Writer:
                 if isinstance(entry, asyncio.Future) and not entry.done():
                     entry.set_result(None)
             spent_s = time.perf_counter() - started
-            interval_s = min(MAX_INTERVAL_S, max(MIN_INTERVAL_S, INTERVAL_COMMITS * spent_s))
-            await asyncio.sleep(max(0.0, interval_s - spent_s))
+            await asyncio.sleep(max(0.0, MIN_INTERVAL_S - spent_s))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(MAX_INTERVAL_S, INTERVAL_COMMITS * spent_s) - MIN_INTERVAL_S):
+                    await self._hurry.wait()
+            self._hurry.clear()
 
     async def _commit(self, changes: list[Change]) -> None:
         if not changes:
