@@ -31,7 +31,7 @@ NOTICE: Final = (
     "This model was trained on made-up texts, for demonstrations and tests only: never grade people with it."
 )
 _TOKENIZER_ITEMS: Final = 24_000
-_REPORT_EVERY_STEPS: Final = 25
+_REPORT_EVERY_STEPS: Final = 50
 
 
 def new_model(seed: int) -> Gemma2ForCausalLM:

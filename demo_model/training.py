@@ -22,15 +22,15 @@ class Recipe:
     """How to train. AdamW's rate is `peak_rate` after `warmup_steps`, and ends at `last_share` of it."""
 
     seed: int = 2024
-    batch_items: int = 32
+    batch_items: int = 16
     passes: int = 1
-    peak_rate: float = 2e-3
+    peak_rate: float = 1.5e-3
     last_share: float = 0.02
     warmup_steps: int = 150
     weight_decay: float = 0.05
     max_gradient_norm: float = 1.0
     mark_weight: float = 4.0  # the mark is one token in thirty, and the point of the other twenty-nine
-    save_every_steps: int = 250
+    save_every_steps: int = 200
     bf16_products: bool = False
 
 
