@@ -1,0 +1,142 @@
+"""One user of the service: posts a job, follows it with several subscribers, and keeps what they received."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from chaos.progress import Progress
+from chaos.subscriber import RETRY_S, Subscriber
+from chaos.verdict import check_results, check_subscriber, check_whole
+from chaos.workload import JobPlan
+
+CALL_TIMEOUT_S = 10.0
+SILENCE_TIMEOUT_S = 30.0
+"""On a stream, longer than the pause between two comments."""
+MAX_START_S = 1.0
+AWAY = (429, 503)
+
+
+@asynccontextmanager
+async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
+    """For streams, too: no deadline for the whole answer, but one for silence."""
+    timeout = aiohttp.ClientTimeout(total=None, connect=CALL_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield session
+
+
+class JobClient:
+    """Owns one job."""
+
+    def __init__(
+        self,
+        plan: JobPlan,
+        base: str,
+        session: aiohttp.ClientSession,
+        progress: Progress,
+        rng: random.Random,
+    ) -> None:
+        self.plan = plan
+        self.subscribers: list[Subscriber] = []
+        self.job_id = ""
+        self._base = base
+        self._session = session
+        self._progress = progress
+        self._rng = rng
+        self._problems: list[str] = []
+        self._results: dict[str, Any] = {}
+        self._status: dict[str, Any] = {}
+        self._finished = False
+
+    @property
+    def drops(self) -> int:
+        return sum(subscriber.drops for subscriber in self.subscribers)
+
+    async def run(self) -> None:
+        """Return once every subscriber has heard the job's end. The caller has a deadline."""
+        await asyncio.sleep(self._rng.uniform(0.0, MAX_START_S))
+        self.job_id = await self._submit()
+        first = [self._subscriber("steady"), self._subscriber("drops", drops=True)]
+        late = self._subscriber("late", drops=True)
+        await asyncio.gather(*(each.listen() for each in first), self._come_late(late))
+        # One more who reads it all when it is over, and the same as one answer.
+        await self._subscriber("replay").listen()
+        self._results = await self._call("GET", f"/results/{self.job_id}")
+        self._status = await self._call("GET", f"/status/{self.job_id}")
+        if (again := await self._submit()) != self.job_id:
+            self._problems.append(f"the same Idempotency-Key gave another job, {again}")
+        self._finished = True
+
+    def violations(self) -> list[str]:
+        """All that clients received and should not have, or the other way round."""
+        found = list(self._problems)
+        reference = max((subscriber.events for subscriber in self.subscribers), key=len, default=[])
+        for each in self.subscribers:
+            wrong = [*each.problems, *check_subscriber(each.events, reference)]
+            found += [f"subscriber {each.name!r}: {text}" for text in wrong]
+            if self._finished:
+                whole = check_whole(each.events, self.plan)
+                found += [f"subscriber {each.name!r}: {text}" for text in whole]
+        if not self._finished:
+            known = f"{len(reference)} events were heard" if self.job_id else "it was not even accepted"
+            found.append(f"it did not end in time, {known}")
+        else:
+            results = self._results["results"]
+            found += [f"/results: {text}" for text in check_results(results, self.plan)]
+            if [result["index"] for result in results] != sorted(result["index"] for result in results):
+                found.append("/results is not in item order")
+            said = (
+                self._status["status"],
+                self._status["progress"]["completed"],
+                self._status["failed_items"],
+            )
+            if said != ("completed", len(self.plan.items), self.plan.failures):
+                found.append(f"/status says {said}")
+        return [f"job {self.plan.name} ({self.job_id}): {text}" for text in found]
+
+    async def cancel(self) -> None:
+        """Get rid of a job that did not end."""
+        if self.job_id and not self._finished:
+            await self._call("POST", f"/cancel/{self.job_id}")
+
+    async def _come_late(self, subscriber: Subscriber) -> None:
+        await self._progress.reached(self._rng.uniform(0.1, 0.8))
+        await subscriber.listen()
+
+    def _subscriber(self, name: str, *, drops: bool = False) -> Subscriber:
+        subscriber = Subscriber(
+            name,
+            f"{self._base}/stream/{self.job_id}",
+            self._session,
+            heard=lambda completed: self._progress.heard(self.plan.name, completed),
+            rng=random.Random(self._rng.random()) if drops else None,  # noqa: S311
+        )
+        self.subscribers.append(subscriber)
+        return subscriber
+
+    async def _submit(self) -> str:
+        """Post until an answer arrives: the key makes that one job, however often the answer was lost."""
+        body = {"items": list(self.plan.items), "priority": self.plan.priority}
+        key = f"{self.plan.name}-{self.plan.expected[0].id_alumno}"
+        answer = await self._call("POST", "/evaluate", json=body, headers={"Idempotency-Key": key})
+        return str(answer["job_id"])
+
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
+        timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
+        while True:
+            try:
+                request = self._session.request(method, self._base + path, timeout=timeout, **options)
+                async with request as answer:
+                    if answer.status not in AWAY:
+                        answer.raise_for_status()
+                        return await answer.json()
+            except aiohttp.ClientResponseError as error:
+                self._problems.append(f"{method} {path} answered {error.status}")
+            except (aiohttp.ClientError, ConnectionError, TimeoutError):
+                pass  # the service is away
+            await asyncio.sleep(RETRY_S)

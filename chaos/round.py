@@ -1,0 +1,86 @@
+"""One round: several jobs with their subscribers, and faults at seeded moments."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+
+from chaos.client import JobClient, open_session
+from chaos.faults import Fault, Kind, draw_faults
+from chaos.progress import Progress
+from chaos.stage import Stage
+from chaos.workload import make_plans
+
+DEADLINE_S = 120.0
+POISON_DEADLINE_S = 300.0
+CANCEL_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a round was, and what was wrong with it."""
+
+    number: int
+    faults: tuple[str, ...]
+    kinds: Counter[str]
+    jobs: int
+    items: int
+    drops: int
+    seconds: float
+    violations: tuple[str, ...]
+
+
+async def play(stage: Stage, seed: int, number: int) -> Outcome:
+    """Play round ``number``: the same ``seed`` and number give the same jobs and faults again."""
+    rng = random.Random(f"{seed}-{number}")  # noqa: S311  repeatable, not secret
+    plans = make_plans(number, rng)
+    poison = sum(plan.poison for plan in plans)
+    faults = draw_faults(rng, poison=poison > 0)
+    progress = Progress(sum(len(plan.items) for plan in plans))
+    kinds: Counter[str] = Counter({"poison item": poison} if poison else {})
+    started = time.monotonic()
+    async with open_session() as session:
+        clients = [
+            JobClient(plan, stage.url, session, progress, random.Random(rng.random()))  # noqa: S311
+            for plan in plans
+        ]
+        with suppress(TimeoutError):  # a job that did not end says so itself
+            async with (
+                asyncio.timeout(POISON_DEADLINE_S if poison else DEADLINE_S),
+                asyncio.TaskGroup() as group,
+            ):
+                group.create_task(_direct(stage, faults, progress, rng, kinds))
+                for client in clients:
+                    group.create_task(client.run())
+        stage.raise_if_broken()
+        violations = [text for client in clients for text in client.violations()] + stage.problems
+        stage.problems.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_TIMEOUT_S):
+                for client in clients:
+                    await client.cancel()
+    return Outcome(
+        number=number,
+        faults=tuple(str(fault) for fault in faults),
+        kinds=kinds,
+        jobs=len(plans),
+        items=sum(len(plan.items) for plan in plans),
+        drops=sum(client.drops for client in clients),
+        seconds=time.monotonic() - started,
+        violations=tuple(violations),
+    )
+
+
+async def _direct(
+    stage: Stage, faults: list[Fault], progress: Progress, rng: random.Random, kinds: Counter[str]
+) -> None:
+    """Make each fault happen at its moment, and count those that did."""
+    for fault in faults:
+        await progress.reached(fault.at)
+        await asyncio.sleep(fault.delay_s)
+        kind: Kind = fault.kind
+        kinds[kind.value] += await stage.inflict(kind, rng)

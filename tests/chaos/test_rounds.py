@@ -1,0 +1,43 @@
+"""Jobs survive what chaos does to them, and chaos would notice if they didn't."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.triton_process import ROOT
+
+pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos")]
+
+ROUNDS = 8
+TIMEOUT_S = 170.0
+
+
+def play(run_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A run of ``python -m chaos`` with a fixed seed, to its end."""
+    command = [sys.executable, "-m", "chaos", "--run-dir", str(run_dir), *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+
+
+def test_no_violation(tmp_path: Path) -> None:
+    """Several rounds with kills of everything: every item once, with its own student."""
+    run = play(tmp_path, "--rounds", str(ROUNDS), "--seed", "1")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "violations: 0" in run.stdout
+    for kind in ("orchestrator killed", "Triton killed", "model process killed", "stream cut"):
+        assert f"{kind} " in run.stdout.partition("faults: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [("swap", r"item \d+: got \("), ("resend", r"items with several results"), ("skip", r"are not 1, 2, 3")],
+)
+def test_a_planted_bug_is_found(tmp_path: Path, plant: str, said: str) -> None:
+    """Each bug that is built into the orchestrator shows as violations within two rounds."""
+    run = play(tmp_path, "--rounds", "2", "--seed", "1", "--plant", plant)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert re.search(rf"VIOLATION job R.*{said}", run.stdout), run.stdout + run.stderr
