@@ -1,0 +1,65 @@
+"""The bare gRPC client: one stream, a fixed number of items in flight, nothing else.
+
+What the service is measured against. It does the least that a client can: it builds requests from a
+template, sends one whenever an answer frees a place, and sees of each answer only that there is a mark.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Any
+
+import grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+INPUTS = ("curso", "consigna", "respuesta")
+
+
+class BareClient:
+    """One ModelStreamInfer call for each round."""
+
+    def __init__(self, url: str, window: int) -> None:
+        self._url, self._window = url, window
+        self._template = service_pb2.ModelInferRequest(model_name="evaluate")
+        for name in INPUTS:
+            self._template.inputs.add(name=name, datatype="BYTES", shape=[1])
+
+    async def grade(self, items: list[dict[str, str]]) -> None:
+        """Return once every item was answered with a mark. Raises RuntimeError where one was not."""
+        places = asyncio.Semaphore(self._window)
+        async with grpc.aio.insecure_channel(self._url) as channel:
+            call: Any = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer()
+            sender = asyncio.create_task(self._send(call, items, places))
+            for _ in items:
+                response = await call.read()
+                if response is grpc.aio.EOF or response.error_message:
+                    raise RuntimeError(
+                        f"not graded: {getattr(response, 'error_message', 'the stream ended')}"
+                    )
+                if not 0 <= _mark(response.infer_response) <= 5:
+                    raise RuntimeError("an answer has no mark")
+                places.release()
+            await sender
+            await call.done_writing()
+
+    async def _send(self, call: Any, items: list[dict[str, str]], places: asyncio.Semaphore) -> None:
+        for number, item in enumerate(items):
+            await places.acquire()
+            request = service_pb2.ModelInferRequest()
+            request.CopyFrom(self._template)
+            request.id = str(number)
+            request.raw_input_contents.extend(_bytes(item[name]) for name in INPUTS)
+            await call.write(request)
+
+
+def _bytes(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<I", len(data)) + data
+
+
+def _mark(response: Any) -> int:
+    for output, content in zip(response.outputs, response.raw_output_contents, strict=True):
+        if output.name == "nota":
+            return int(struct.unpack_from("<i", content)[0])
+    return -1
