@@ -1,0 +1,52 @@
+"""The benchmarks run to their end, at a size that says nothing about speed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.report import Figure, table
+from tests.triton_process import ROOT
+
+TIMEOUT_S = 170.0
+
+
+def measure(name: str, path: Path, *options: str) -> dict[str, float]:
+    """Every figure of one benchmark by its name. Limits may be missed: the sizes are too small for them."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--rounds", "1", "--json", str(path), *options]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert run.returncode in (0, 1), run.stderr
+    assert "| figure | value |" in run.stdout, run.stderr
+    return {figure["name"]: figure["value"] for figure in json.loads(path.read_text("utf-8"))["figures"]}
+
+
+@pytest.mark.chaos
+@pytest.mark.xdist_group("chaos")
+def test_speed(tmp_path: Path) -> None:
+    """The whole path, the bare client and the latency on the sockets each give a figure."""
+    sizes = ["--jobs", "2", "--items", "40", "--more-jobs", "2", "--more-items", "20", "--subscribers", "4"]
+    figures = measure("speed", tmp_path / "speed.json", *sizes)
+    assert figures["whole path to bare client"] > 0
+    assert figures["commit to socket, 4 subscribers, full load, P95"] > 0
+
+
+@pytest.mark.chaos
+@pytest.mark.xdist_group("chaos")
+def test_fairness(tmp_path: Path) -> None:
+    """A small job takes at least the model's delay, alone and in company."""
+    figures = measure("fairness", tmp_path / "fairness.json", "--large", "400", "--delay-ms", "200")
+    assert figures["alone, median"] >= 0.2
+    assert figures["in company, median"] >= 0.2
+
+
+def test_a_missed_limit_shows() -> None:
+    """The table says of each limit whether it was kept, in whichever direction it goes."""
+    shown = table([Figure("a", 0.7, "", 0.8, at_least=True), Figure("b", 3, "ms", 5), Figure("c", 1, "s")])
+    a, b, c = shown.splitlines()[2:]
+    assert "missed" in a
+    assert "kept" in b
+    assert not {"missed", "kept"} & set(c.split())
