@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 NO_MARK = -1
+MAX_DIGITS = 18
+"""Longer numbers aren't read: Python refuses very long ones, and no mark has more than one digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +21,21 @@ class Grade:
     error_code: str = ""
 
 
+class _UnreadableError(ValueError):
+    """Not one JSON object as it must be. Its text is the sentence for the teacher."""
+
+
 def failed(code: str, sentence: str) -> Grade:
     return Grade(NO_MARK, "", sentence, code)
+
+
+def read_output(raw: bytes, finish_reason: str) -> Grade:
+    """The grade in the model's output, which must be UTF-8."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return failed("invalid_encoding", "The model's answer is not UTF-8 text.")
+    return read_grade(text, finish_reason)
 
 
 def read_grade(text: str, finish_reason: str) -> Grade:
@@ -33,11 +49,9 @@ def read_grade(text: str, finish_reason: str) -> Grade:
     if not text.strip():
         return failed("empty_output", "The model answered with nothing.")
     try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        return failed("invalid_json", "The model's answer is not one JSON object.")
-    if not isinstance(answer, dict):
-        return failed("invalid_json", "The model's answer is JSON, but not an object.")
+        answer = read_object(text)
+    except _UnreadableError as error:
+        return failed("invalid_json", str(error))
     if "nota" not in answer or "feedback" not in answer:
         return failed("missing_field", "The model's answer lacks the mark or the feedback.")
     nota, feedback = answer["nota"], answer["feedback"]
@@ -49,3 +63,44 @@ def read_grade(text: str, finish_reason: str) -> Grade:
     if not isinstance(feedback, str) or not feedback.strip():
         return failed("empty_feedback", "The model gave a mark without feedback.")
     return Grade(nota, feedback)
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """The one JSON object in ``text``. Raises _UnreadableError with what is wrong."""
+    start = text.strip()
+    try:
+        answer, end = _DECODER.raw_decode(start)
+    except RecursionError:
+        raise _UnreadableError("The model's answer is nested too deeply.") from None
+    except _UnreadableError:
+        raise
+    except ValueError:
+        raise _UnreadableError(
+            "The model's answer has other text before its JSON object."
+            if "{" in start[1:] and not start.startswith("{")
+            else "The model's answer is not valid JSON."
+        ) from None
+    if rest := start[end:].lstrip():
+        more = "another object" if rest.startswith("{") else "other text"
+        raise _UnreadableError(f"The model's answer has {more} behind its JSON value.")
+    if not isinstance(answer, dict):
+        raise _UnreadableError("The model's answer is JSON, but not an object.")
+    return answer
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different: of two marks, neither is surely the one."""
+    if len(dict(pairs)) < len(pairs):
+        raise _UnreadableError("The model's answer has the same key twice.")
+    return dict(pairs)
+
+
+def _integer(digits: str) -> int:
+    return int(digits[: MAX_DIGITS + 1])
+
+
+def _constant(name: str) -> Any:
+    raise _UnreadableError(f"The model's answer has {name}, which is not JSON.")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)

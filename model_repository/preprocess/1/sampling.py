@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 # Source of the first three: the service's original requirements.
-BASE = {"temperature": 0.1, "top_p": 0.95, "max_tokens": 200, "skip_special_tokens": True}
+MAX_TOKENS = 200
+BASE = {"temperature": 0.1, "top_p": 0.95, "max_tokens": MAX_TOKENS, "skip_special_tokens": True}
+
+MARKS = 6
+"""Log-probabilities asked for at each token: as many as there are marks. All six are among the likeliest
+where a trained model writes its mark, and each further one costs time at every token."""
 
 
-def sampling_parameters(curso: str, consigna: str, respuesta: str, *, attempt: int) -> dict[str, Any]:
-    """vLLM sampling parameters for one attempt (from 1) at one answer.
+def grammar(feedback_max_chars: int) -> str:
+    """The one shape that an answer can have, as the EBNF that vLLM's structured outputs take.
 
-    The seed comes from the content, so the same answer is marked alike every time, and from the
-    attempt, so that trying again can end otherwise.
+    It fixes the white space, as ``json.dumps`` writes it: with free white space a model can write blanks
+    until its tokens run out. Within the feedback a blank must be followed by something else, for the same
+    reason; it begins with something to be seen, and its length is bounded. The newline that may come first
+    is the one that Gemma's chat template has after ``model`` and our prompt has not.
     """
-    digest = hashlib.sha256("\x1f".join((curso, consigna, respuesta, str(attempt))).encode("utf-8", "replace"))
-    return {**BASE, "seed": int.from_bytes(digest.digest()[:4], "big")}
+    return "\n".join(
+        (
+            r'root ::= "\n"? "{\"nota\": " [0-5] ", \"feedback\": \"" feedback "\"}"',
+            f"feedback ::= plain piece{{0,{feedback_max_chars - 1}}}",
+            'piece ::= " "? (plain | "\\\\" escape)',
+            r'plain ::= [^"\\\x00-\x20\x7f]',
+            r'escape ::= ["\\/nt] | "u" [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F]',
+        )
+    )
+
+
+class Sampling:
+    """The sampling parameters of this server, but for the seed."""
+
+    def __init__(self, *, constrained: bool, feedback_max_chars: int, logprobs: bool) -> None:
+        self.parameters: dict[str, Any] = dict(BASE)
+        if constrained:
+            # Triton's vLLM backend takes the constraint as a JSON string inside the JSON object.
+            self.parameters["structured_outputs"] = json.dumps({"grammar": grammar(feedback_max_chars)})
+        if logprobs:
+            self.parameters["logprobs"] = MARKS
+        self._head = json.dumps(self.parameters)[:-1]
+
+    def with_seed(self, number: int) -> str:
+        """All parameters as JSON. Only the seed is written anew: the rest is the same for every item."""
+        return f'{self._head}, "seed": {number}}}'
+
+
+def seed(curso: str, consigna: str, respuesta: str, *, attempt: int) -> int:
+    """The seed of one attempt (from 1) at one answer.
+
+    It comes from the content, so the same answer is marked alike every time, and from the attempt, so
+    that trying again can end otherwise.
+    """
+    content = "\x1f".join((curso, consigna, respuesta, str(attempt)))
+    return int.from_bytes(hashlib.sha256(content.encode("utf-8", "replace")).digest()[:4], "big")

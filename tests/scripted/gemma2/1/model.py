@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class TritonPythonModel:
         for request in requests:
             prompt = pb_utils.get_input_tensor_by_name(request, "text_input").as_numpy()[0].decode()
             outcome = play(prompt, self._seen)
+            if not pb_utils.get_input_tensor_by_name(request, "exclude_input_in_output").as_numpy()[0]:
+                outcome = replace(outcome, text=prompt + outcome.text)
             if outcome.die or (outcome.die_once and Path(outcome.die_once).exists()):
                 if outcome.die_once:
                     Path(outcome.die_once).unlink()
@@ -70,6 +73,7 @@ class TritonPythonModel:
                     pb_utils.Tensor(
                         "finish_reason", np.array([outcome.finish_reason.encode()], dtype=np.object_)
                     ),
+                    pb_utils.Tensor("logprobs", np.array([outcome.logprobs.encode()], dtype=np.object_)),
                     pb_utils.Tensor("num_input_tokens", np.array([100], dtype=np.uint32)),
                     pb_utils.Tensor("num_output_tokens", np.array([20], dtype=np.uint32)),
                 ]

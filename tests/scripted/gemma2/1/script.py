@@ -5,6 +5,7 @@ A text can carry directives, anywhere, as often as needed:
 ``[[nota=4]]``        mark 4 (the default is 3)
 ``[[delay_ms=200]]``  answer after 200 ms
 ``[[raw=...]]``       answer with exactly these characters (base64, UTF-8) instead of a grade
+``[[confidence=0.7]]``  be that sure of the mark, in log-probabilities; the next mark gets the rest
 ``[[garble]]``        answer with something that is not JSON
 ``[[garble_until=2]]``  the same, but only while the attempt is below 2 (see ``[[fail_until=2]]``)
 ``[[truncate]]``      answer with half a grade and finish reason "length"
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -33,11 +35,23 @@ class Play:
 
     text: str
     finish_reason: str = "stop"
+    logprobs: str = "null"
     delay_s: float = 0.0
     error: str = ""
     die: bool = False
     die_once: str = ""
     hang: bool = False
+
+
+def logprobs(nota: int, confidence: float) -> str:
+    """The tokens up to the mark as vLLM's log-probabilities, the one that was taken first."""
+    before = {"1": {"logprob": 0.0, "rank": 1, "decoded_token": '{"nota": '}}
+    chances = [(nota, confidence), ((nota + 1) % 6, 1 - confidence)]
+    marks = {
+        str(10 + mark): {"logprob": math.log(max(chance, 1e-9)), "rank": 1, "decoded_token": str(mark)}
+        for mark, chance in chances
+    }
+    return json.dumps([before, marks])
 
 
 def play(prompt: str, seen: Counter[str]) -> Play:
@@ -50,7 +64,8 @@ def play(prompt: str, seen: Counter[str]) -> Play:
         seen[answer] += 1
         count = seen[answer]
     words = DIRECTIVE.sub("", answer).split()
-    grade = {"nota": int(directives.get("nota") or 3), "feedback": f"Resposta: {words[0] if words else '-'}"}
+    nota = int(directives.get("nota") or 3)
+    grade = {"nota": nota, "feedback": f"Resposta: {words[0] if words else '-'}"}
     text, finish_reason, error = json.dumps(grade, ensure_ascii=False), "stop", ""
     if "raw" in directives:
         text = base64.b64decode(directives["raw"]).decode("utf-8")
@@ -60,9 +75,11 @@ def play(prompt: str, seen: Counter[str]) -> Play:
         text, finish_reason = text[: len(text) // 2], "length"
     if "fail" in directives or count < int(directives.get("fail_until", 1)):
         error = "Error generating stream: scripted failure"
+    sure = logprobs(nota, float(directives["confidence"])) if "confidence" in directives else "null"
     return Play(
         text,
         finish_reason,
+        sure,
         delay_s=int(directives.get("delay_ms", 0)) / 1000,
         error=error,
         die="die" in directives,
