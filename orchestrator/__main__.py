@@ -1,6 +1,7 @@
 """`python -m orchestrator`: exit status 0 after a clean stop, 1 if it could not go on, 2 for bad settings."""
 
 import asyncio
+import gc
 import signal
 import sys
 
@@ -43,6 +44,9 @@ async def serve(settings: Settings) -> int:
     app = make_app(settings, broken)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CONNECTIONS_TIMEOUT_S)
     await runner.setup()
+    # What is loaded by now stays until the end: the collector need not walk it again, which takes it 50 ms.
+    gc.collect()
+    gc.freeze()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
         try:

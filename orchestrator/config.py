@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_field_chars: Annotated[int, Field(ge=1)] = 20_000
     body_timeout_s: Annotated[float, Field(gt=0)] = 60.0
-    max_concurrent_uploads: Annotated[int, Field(ge=1)] = 8
+    max_concurrent_uploads: Annotated[int, Field(ge=1)] = 16
 
     # Streams to clients.
     sse_ping_s: Annotated[float, Field(gt=0)] = 15.0

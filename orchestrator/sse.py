@@ -2,12 +2,18 @@
 
 import asyncio
 
+import structlog
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from orchestrator.config import Settings
+from orchestrator.errors import StoreUnavailableError
 from orchestrator.feed import Feed
 from orchestrator.jobs import Job
+
+STREAMING = "avalua_streaming"  # set on a request whose answer has begun: no other one can follow
+
+log = structlog.get_logger()
 
 
 async def stream_events(
@@ -18,6 +24,7 @@ async def stream_events(
         ping_interval=settings.sse_ping_s, send_timeout=settings.sse_send_timeout_s
     )
     await response.prepare(request)
+    request[STREAMING] = True
     try:
         async with response, feed.subscribe(job, after) as cursor:
             await response.write(b"retry: %d\n\n" % settings.sse_retry_ms)
@@ -32,6 +39,9 @@ async def stream_events(
                 # The ping finds out about a client that vanished; we look at what it found.
                 if not await cursor.wait(settings.sse_ping_s) and not _connected(request, response):
                     break
+    except StoreUnavailableError as error:
+        # The answer has begun, so it can only end: the client comes back with its Last-Event-ID.
+        log.warning("stream_interrupted", job_id=job.id, reason=str(error))
     except ConnectionResetError:
         pass  # the client left; its cursor is forgotten
     except TimeoutError:

@@ -16,6 +16,7 @@ from orchestrator.errors import (
     StoreUnavailableError,
 )
 from orchestrator.logs import where
+from orchestrator.sse import STREAMING
 
 RETRY_AFTER_S = 5
 
@@ -73,11 +74,13 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         return _from_aiohttp(request, error).response()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         # The last line of defence: the caller learns nothing of our insides, the log learns where.
         log.error(  # noqa: TRY400  a traceback's message might quote a text
             "request_failed", method=request.method, route=route_of(request), **where(error)
         )
+        if STREAMING in request:
+            raise
         return ApiError(
             HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side."
         ).response()
