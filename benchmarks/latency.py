@@ -15,6 +15,7 @@ PACED_DELAY_MS = 1000
 """Of the model, in the run at moderate load: with the default window that makes 160 items a second."""
 PACED_ITEMS = 300
 LIMIT_MS = 20.0
+MIN_LATENCIES = 20
 
 
 async def measure_latency(
@@ -53,11 +54,14 @@ async def _follow(
     committed = _read(trace)
     # What was committed before a subscriber came is replayed to it: those events say nothing.
     first = {key: min(at for job, _, at in heard if job == key) for key in {job for job, _, _ in heard}}
-    return [
+    latencies = [
         1000 * (at - committed[job_id, number])
         for job_id, number, at in heard
         if committed[job_id, number] >= first[job_id]
     ]
+    if len(latencies) < MIN_LATENCIES:
+        raise RuntimeError("the jobs were over before anybody listened: give them more items")
+    return latencies
 
 
 def _read(trace: Path) -> dict[tuple[str, int], float]:

@@ -28,7 +28,7 @@ def measure(name: str, path: Path, *options: str) -> dict[str, float]:
 @pytest.mark.xdist_group("chaos")
 def test_speed(tmp_path: Path) -> None:
     """The whole path, the bare client and the latency on the sockets each give a figure."""
-    sizes = ["--jobs", "2", "--items", "40", "--more-jobs", "2", "--more-items", "20", "--subscribers", "4"]
+    sizes = ["--jobs", "2", "--items", "400", "--more-jobs", "2", "--more-items", "20", "--subscribers", "4"]
     figures = measure("speed", tmp_path / "speed.json", *sizes)
     assert figures["whole path to bare client"] > 0
     assert figures["commit to socket, 4 subscribers, full load, P95"] > 0
