@@ -11,7 +11,9 @@ from orchestrator.errors import StoreUnavailableError
 from orchestrator.feed import Feed
 from orchestrator.jobs import Job
 
-STREAMING = "avalua_streaming"  # set on a request whose answer has begun: no other one can follow
+STREAMING = web.RequestKey(
+    "streaming", bool
+)  # set on a request whose answer has begun: no other one can follow
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ async def test_a_locked_database_pauses_and_goes_on(
 ) -> None:
     """Another process holds the lock: POST is 503, health says so, the job waits, and then loses nothing."""
     async with start(scripted_triton, database_timeout_s=0.2) as client:
-        job_id = await client.submit(make_items(100, "[[delay_ms=100]]"))
+        job_id = await client.submit(make_items(10) + make_items(100, "[[delay_ms=2000]]")[10:])
         await client.stream(job_id, events=1)
         with closing(sqlite3.connect(tmp_path / "jobs.sqlite3", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -40,7 +40,8 @@ async def test_a_locked_database_pauses_and_goes_on(
 
 async def test_a_full_disk_pauses_and_goes_on(own_process: OwnProcess, tmp_path: Path) -> None:
     """No byte more can be written: 503 and a pause; with room again the job is finished, every item once."""
-    job_id = await own_process.submit(make_items(150, "[[delay_ms=300]]"))
+    job_id = await own_process.submit(make_items(10) + make_items(150, "[[delay_ms=2000]]")[10:])
+    await own_process.stream(job_id, events=1)
     pid = own_process.process.pid
     size = (tmp_path / "jobs.sqlite3-wal").stat().st_size
     _, no_limit = resource.prlimit(pid, resource.RLIMIT_FSIZE)
