@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-WAIT_S = 30.0
+WAIT_S = 90.0  # a Triton may take ten seconds to start where many tests run at once
 
 
 @dataclass
