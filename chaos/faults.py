@@ -49,7 +49,7 @@ def draw_faults(rng: random.Random, *, poison: bool) -> list[Fault]:
         Kind.STREAM_CUT: 1 if poison else 2,
     }
     faults: list[Fault] = []
-    for _ in range(rng.randint(2, 4)):
+    for _ in range(min(rng.randint(2, 4), sum(left.values()))):
         kinds = [kind for kind in Kind if left[kind]]
         kind = rng.choices(kinds, weights=[WEIGHTS[kind] for kind in kinds])[0]
         left[kind] -= 1

@@ -27,6 +27,7 @@ SUPERVISION = SupervisionSettings(
     triton_restart_window_s=0.01,
 )
 MAX_DOWN_S = 0.5
+STUB = "triton_python_backend_stub"
 
 
 class Stage:
@@ -121,7 +122,7 @@ class Stage:
             return False
         try:
             children = psutil.Process(self._triton.pid).children()
-            models = [process for process in children if process.name().startswith("triton_python")]
+            models = [process for process in children if STUB in " ".join(process.cmdline())]
             if models:
                 rng.choice(sorted(models, key=lambda process: process.pid)).kill()
         except psutil.NoSuchProcess:  # it ended while we looked
