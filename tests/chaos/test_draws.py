@@ -29,7 +29,9 @@ def test_no_item_meets_three_crashes() -> None:
 
 def test_every_kind_of_fault_and_item_comes_up() -> None:
     """Over many seeds nothing is left out, and a round has at most one poison item."""
-    kinds, poisons, failures = set(), set(), 0
+    kinds: set[Kind] = set()
+    poisons: set[int] = set()
+    failures = 0
     for seed in SEEDS:
         rng = random.Random(seed)
         plans = make_plans(1, rng)
