@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from triton_common.grading_settings import GradingSettings
 from triton_common.repository import lay_out
 from triton_common.server import Ports, command
 from triton_common.settings import ModelSettings, SettingsError
@@ -43,6 +44,7 @@ def main() -> int:  # noqa: RET503  it ends by becoming another program
     host = os.environ.get("TRITON_HOST") or "127.0.0.1"
     try:
         ports = Ports.from_env(os.environ)
+        GradingSettings.from_env(os.environ)
         engine_args = None if args.no_vllm else ModelSettings.from_env(os.environ).engine_args("cpu")
         wheel, libpython = find_wheel(), find_libpython()
         check_machine(ports.by_setting(), host=host)

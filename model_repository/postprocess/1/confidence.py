@@ -58,7 +58,7 @@ def _confidence(logprobs: str, nota: int) -> Confidence:
     written = ""
     for step in steps(logprobs):
         # The token that was taken comes first.
-        token = str(next(iter(step.values()))["decoded_token"])
+        token = str(next(iter(step.values()), {"decoded_token": ""})["decoded_token"])
         if mark := _MARK.search(written + token):
             place = mark.start(1) - len(written)
             return from_step(step, token[:place], nota) if mark[1] == str(nota) else NOT_KNOWN

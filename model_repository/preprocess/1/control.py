@@ -30,9 +30,8 @@ def spellings(sign: str) -> str:
         f"\\\\x{code:02x}",
         f"%{code:02x}",
     ]
-    ways += [
-        f"&{name}" for name, char in sorted(html.entities.html5.items()) if char == sign and name.islower()
-    ]
+    names = [name for name, char in html.entities.html5.items() if char == sign and name.islower()]
+    ways += [f"&{name}" for name in sorted(names, reverse=True)]  # "lt;" before "lt"
     return f"(?:{'|'.join(ways)})"
 
 
@@ -76,7 +75,8 @@ class Neutralizer:
             return None
         widths = [len(char.translate(FOLDING)) for char in text]
         places = list(chain.from_iterable([place] * width for place, width in enumerate(widths)))
-        pieces, done = [], 0
+        pieces: list[str] = []
+        done = 0
         for match in self._pattern.finditer(looks):
             if not match.group():
                 continue
@@ -85,7 +85,7 @@ class Neutralizer:
                 end += 1  # what is invisible behind the token belongs to its disguise
             words = self._words[(match.lastindex or 1) - 1]
             before, after = text[done:start], text[end : end + 1]
-            glue = " " if (before or " ")[-1].isalnum() else ""
+            glue = " " if (before or "".join(pieces[-2:]))[-1:].isalnum() else ""
             pieces += before, glue, words, " " if after.isalnum() else ""
             done = end
         return "".join(pieces) + text[done:]

@@ -59,3 +59,8 @@ def seed(curso: str, consigna: str, respuesta: str, *, attempt: int) -> int:
     """
     content = "\x1f".join((curso, consigna, respuesta, str(attempt)))
     return int.from_bytes(hashlib.sha256(content.encode("utf-8", "replace")).digest()[:4], "big")
+
+
+def sampling_parameters(curso: str, consigna: str, respuesta: str, *, attempt: int) -> dict[str, Any]:
+    """The parameters for one attempt at one answer, without a constraint: for vLLM without Triton."""
+    return {**BASE, "seed": seed(curso, consigna, respuesta, attempt=attempt)}

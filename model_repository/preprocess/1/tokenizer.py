@@ -69,8 +69,12 @@ def find_files(model: str, revision: str | None) -> Path:
     """The folder with the tokenizer's files."""
     if (folder := Path(model)).is_dir():
         return folder
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415  a local model needs no hub
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError  # noqa: PLC0415
+    # A local model needs no hub.
+    from huggingface_hub import hf_hub_download  # type: ignore[import-not-found]  # noqa: PLC0415
+    from huggingface_hub.errors import (  # type: ignore[import-not-found]  # noqa: PLC0415
+        EntryNotFoundError,
+        LocalEntryNotFoundError,
+    )
 
     path = Path(hf_hub_download(model, "tokenizer.json", revision=revision))
     for name in _CONFIG_FILES:
