@@ -20,10 +20,10 @@ async def running(
     task = asyncio.create_task(work, name=name)
 
     def died(task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            error = task.exception()
-            log.critical("task_died", task=name, **(where(error) if error else {}))
-            on_death()
+        # Also when it was cancelled: the callback is gone before we do that.
+        error = None if task.cancelled() else task.exception()
+        log.critical("task_died", task=name, **(where(error) if error else {"cancelled": task.cancelled()}))
+        on_death()
 
     task.add_done_callback(died)
     try:

@@ -6,6 +6,8 @@ The raw stub is used because tritonclient's own asyncio client loses the request
 import asyncio
 import re
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,18 +93,14 @@ class Stream:
 
     async def send(self, request: Any) -> None:
         """Hands one message to the network. Waits while the server takes none: the caller has a deadline."""
-        try:
-            async with self._writing:
+        async with self._writing:
+            with _translated():
                 await self._call.write(request)
-        except (grpc.RpcError, asyncio.InvalidStateError) as error:
-            raise StreamBrokenError(_status(error)) from None
 
     async def receive(self) -> tuple[str, Outcome]:
         """The next outcome with the id of its request."""
-        try:
+        with _translated():
             response = await self._call.read()
-        except (grpc.RpcError, asyncio.InvalidStateError) as error:
-            raise StreamBrokenError(_status(error)) from None
         if response is grpc.aio.EOF:
             raise StreamBrokenError("the server ended the stream")
         return response.infer_response.id, decode(response)
@@ -114,13 +112,29 @@ class Stream:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                await self._call.done_writing()
-                while await self._call.read() is not grpc.aio.EOF:
-                    pass
-        except (grpc.RpcError, asyncio.InvalidStateError, TimeoutError):
+                with _translated():
+                    await self._call.done_writing()
+                    while await self._call.read() is not grpc.aio.EOF:
+                        pass
+        except (StreamBrokenError, TimeoutError):
             pass  # it is over in any case
         finally:
             await self._channel.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """grpc's ways to say that a call is over, as ours."""
+    try:
+        yield
+    except (grpc.RpcError, asyncio.InvalidStateError) as error:
+        raise StreamBrokenError(_status(error)) from None
+    except asyncio.CancelledError:
+        # A call that was cancelled before raises this in whoever uses it next, though nobody cancelled them.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise StreamBrokenError("the call was cancelled") from None
 
 
 def decode(response: Any) -> Outcome:

@@ -71,7 +71,9 @@ def start(settings_for: Callable[..., Settings]) -> Start:
     """Starts the service in this process: `async with start(triton, batch_size=3) as client`."""
 
     @asynccontextmanager
-    async def started(triton: Triton | None = None, **more: Any) -> AsyncIterator[Running]:
+    async def started(
+        triton: Triton | None = None, *, wait: bool = True, **more: Any
+    ) -> AsyncIterator[Running]:
         settings = settings_for(triton, **more)
         app = make_app(settings)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -84,7 +86,7 @@ def start(settings_for: Callable[..., Settings]) -> Start:
                 client = Running(base, session)
                 client.service = app[SERVICE]
                 client.service_routes = list(app.router.routes())
-                if triton is not None:
+                if triton is not None and wait:
                     await client.until_up()
                 yield client
         finally:

@@ -110,6 +110,10 @@ class Proxy:
         self._target = triton.grpc_port
         self._writers: list[asyncio.StreamWriter] = []
         self._relays: set[asyncio.Task[None]] = set()
+        self.open = asyncio.Event()  # while it is not set, connections are taken but nothing passes
+        self.open.set()
+        self.connected = asyncio.Event()
+        self.connections = 0
 
     async def __aenter__(self) -> "Proxy":
         port = int(self.grpc_url.rpartition(":")[2])
@@ -123,6 +127,7 @@ class Proxy:
             await asyncio.wait(self._relays)
 
     def cut(self) -> None:
+        """Ends all connections, as a failing network would."""
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
@@ -130,6 +135,8 @@ class Proxy:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers += [writer, far_writer]
+        self.connections += 1
+        self.connected.set()
         for source, target in ((reader, far_writer), (far_reader, writer)):
             task = asyncio.create_task(self._relay(source, target))
             self._relays.add(task)
@@ -137,6 +144,7 @@ class Proxy:
 
     async def _relay(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         try:
+            await self.open.wait()
             while data := await source.read(65536):
                 target.write(data)
                 await target.drain()
@@ -158,6 +166,24 @@ async def test_a_cut_stream_sends_only_what_is_unanswered(
     assert [result["attempts"] for result in sorted(heard.results, key=lambda r: r["index"])] == [1] * 10 + [
         2
     ] * 20
+
+
+async def test_a_server_that_says_nothing_is_given_up_and_tried_again(
+    start: Start, scripted_triton: TritonProcess
+) -> None:
+    """Probes have a deadline, as often as it takes; when the server answers at last, it is used."""
+    async with Proxy(scripted_triton) as proxy:
+        proxy.open.clear()
+        async with start(proxy, wait=False, probe_timeout_s=0.2, reconnect_max_s=0.1) as client:
+            async with asyncio.timeout(20):
+                while proxy.connections < 4:
+                    await proxy.connected.wait()
+                    proxy.connected.clear()
+            assert (await client.call("GET", "/health"))[0] == 503
+            proxy.open.set()
+            await client.until_up()
+            heard = await client.stream(await client.submit(make_items(5)))
+    check_all_graded(heard, 5)
 
 
 async def test_a_hanging_item_fails_after_its_attempts(start: Start, scripted_triton: TritonProcess) -> None:
