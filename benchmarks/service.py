@@ -13,6 +13,7 @@ import psutil
 from local_stack.child import Child
 from local_stack.readiness import wait_ready
 from tests.triton_process import ROOT, TritonProcess, free_ports
+from triton_cpu.serve import remove_stale_memory
 
 READY_TIMEOUT_S = 120.0
 MIB = 1024 * 1024
@@ -26,7 +27,7 @@ class Service:
         self.port = free_ports(1)[0]
         server = TritonProcess.scripted(run_dir / "triton")
         self.grpc_url = server.grpc_url
-        self._http_url = server.http_url
+        self._http_url, self._http_port = server.http_url, server.http_port
         self._triton = Child("Triton", server.command, server.environment, run_dir / "triton.log")
         environment = {
             **os.environ,
@@ -44,7 +45,8 @@ class Service:
 
     async def __aenter__(self) -> Service:
         async with self._resources as stack:
-            stack.push_async_callback(self._triton.kill)
+            stack.callback(remove_stale_memory, f"avalua-{self._http_port}-")
+            stack.push_async_callback(self._triton.stop, 10.0)
             await self._triton.start()
             await wait_ready(self._triton, f"{self._http_url}/v2/health/ready", READY_TIMEOUT_S, _quiet)
             stack.push_async_callback(self._orchestrator.stop, 10.0)

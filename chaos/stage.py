@@ -11,13 +11,16 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from chaos.faults import Kind
 from chaos.proxy import Proxy
 from local_stack.child import Child
+from local_stack.errors import StackError
 from local_stack.supervisor import Supervisor
 from tests.triton_process import ROOT, TritonProcess, free_ports
 from triton_common.supervision import SupervisionSettings
+from triton_cpu.serve import remove_stale_memory
 
 SUPERVISION = SupervisionSettings(
     triton_probe_interval_s=0.3,
@@ -27,6 +30,7 @@ SUPERVISION = SupervisionSettings(
     triton_restart_window_s=0.01,
 )
 MAX_DOWN_S = 0.5
+START_ATTEMPTS = 3
 STUB = "triton_python_backend_stub"
 
 
@@ -39,6 +43,7 @@ class Stage:
         port, proxy_port = free_ports(2)
         self.url = f"http://127.0.0.1:{port}"
         server = TritonProcess.scripted(run_dir / "triton")
+        self._http_port = server.http_port
         self._triton = Child("Triton", server.command, server.environment, run_dir / "triton.log")
         self._supervisor = Supervisor(self._triton, server.http_port, SUPERVISION, lambda _: None)
         self._proxy = Proxy(proxy_port, server.grpc_port)
@@ -67,8 +72,10 @@ class Stage:
 
     async def __aenter__(self) -> Stage:
         async with self._resources as stack:
+            # What killed servers leave in shared memory is ours to remove.
+            stack.callback(remove_stale_memory, f"avalua-{self._http_port}-")
             stack.push_async_callback(self._triton.kill)
-            await self._supervisor.start()
+            await self._start_triton()
             await stack.enter_async_context(self._proxy)
             stack.push_async_callback(self._orchestrator.kill)
             await self._orchestrator.start()
@@ -110,6 +117,15 @@ class Stage:
             await self._orchestrator.kill()
             await asyncio.sleep(down_s)
             await self._orchestrator.start()
+
+    async def _start_triton(self) -> None:
+        """A server that aborts while it starts, as one under load may, is no reason to call the run off."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(StackError), stop=stop_after_attempt(START_ATTEMPTS), reraise=True
+        ):
+            with attempt:
+                await self._triton.kill()
+                await self._supervisor.start()
 
     def raise_if_broken(self) -> None:
         """Raises what ended a keeper: then the harness itself is at fault."""
