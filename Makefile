@@ -2,13 +2,14 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
+ROUNDS ?= 20
 VENV := .venv/bin
 CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_model chaos benchmarks loadtest \
 	examples tests) bootstrap.py
 # Each holds a model.py that Triton imports by itself, with what lies beside it.
 BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm tests/scripted/gemma2/1)
 
-.PHONY: help setup run test test-fast lint format clean lock
+.PHONY: help setup run test test-fast chaos bench demo-model demo-eval lint format clean lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +24,21 @@ test: setup ## Run all tests, on the real server
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests
 
 test-fast: setup ## Run the tests that need no language model
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup -m "not vllm" tests
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup -m "not vllm and not chaos" tests
+
+chaos: setup ## Kill everything at random moments; ROUNDS=200 for long
+	@$(VENV)/python -m chaos --rounds $(ROUNDS)
+
+bench: setup ## Measure speed, latency, memory and fairness of the whole path, and the engine behind it
+	@$(VENV)/python -m benchmarks.speed
+	@$(VENV)/python -m benchmarks.fairness
+	@$(VENV)/python -m benchmarks.ensemble
+
+demo-model: setup ## Train the demo model again (about half an hour on two cores)
+	@.venv-server/bin/python -m demo_model.train
+
+demo-eval: setup ## Mark 1000 held-out texts with what `make run` serves, and compare with their labels
+	@$(VENV)/python -m demo_model.evaluate
 
 lint: setup ## Check style and types
 	@$(VENV)/ruff check .

@@ -11,7 +11,7 @@ from local_stack.plan import Plan
 from local_stack.readiness import wait_ready
 from local_stack.supervisor import STOP_TIMEOUT_S, Supervisor
 
-ORCHESTRATOR_READY_TIMEOUT_S = 30.0
+ORCHESTRATOR_READY_TIMEOUT_S = 120.0
 ORCHESTRATOR_STOP_S = 6.0
 
 

@@ -34,7 +34,7 @@ class GradingSettings(EnvSettings):
     """Settings of the steps around the model."""
 
     constrained_output: bool = True
-    feedback_max_chars: int = Field(600, ge=20, le=4000)
+    feedback_max_words: int = Field(100, ge=5, le=1000)
     on_too_long: Literal["truncate", "reject"] = "truncate"
     prompt_template: str = ""
     confidence: bool = True

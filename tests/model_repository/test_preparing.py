@@ -170,8 +170,8 @@ def test_seed_is_of_what_the_model_reads() -> None:
 
 def test_sampling_parameters_are_the_documented_ones() -> None:
     """The constraint is a JSON string within the JSON; switched off, neither it nor logprobs are there."""
-    on = json.loads(sampling.Sampling(constrained=True, feedback_max_chars=300, logprobs=True).with_seed(7))
+    on = json.loads(sampling.Sampling(constrained=True, feedback_max_words=300, logprobs=True).with_seed(7))
     assert "root ::=" in json.loads(on.pop("structured_outputs"))["grammar"]
     assert on == {**sampling.BASE, "logprobs": 6, "seed": 7}
-    off = sampling.Sampling(constrained=False, feedback_max_chars=300, logprobs=False).with_seed(8)
+    off = sampling.Sampling(constrained=False, feedback_max_words=300, logprobs=False).with_seed(8)
     assert json.loads(off) == {**sampling.BASE, "seed": 8}

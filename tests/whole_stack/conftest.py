@@ -99,8 +99,12 @@ class LocalStack:
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """The stack, ready. The last test of the package ends it and sees that nothing is left."""
+    """The stack, ready. In the end Ctrl-C must leave nothing behind."""
     started = LocalStack(tmp_path_factory.mktemp("stack"))
-    started.wait_ready()
-    yield started
-    started.end()
+    try:
+        started.wait_ready()
+        yield started
+        assert started.interrupt() == 0
+        assert started.processes() == []
+    finally:
+        started.end()

@@ -83,9 +83,3 @@ def test_health_says_what_is_served(stack: LocalStack) -> None:
     assert health["model_loaded"] is True
     assert health["gpu_available"] is False
     assert health["notice"]
-
-
-def test_interrupt_ends_everything(stack: LocalStack) -> None:
-    """Ctrl-C ends the stack within ten seconds, exits 0, and leaves no process behind."""
-    assert stack.interrupt() == 0
-    assert stack.processes() == []

@@ -68,7 +68,7 @@ class TritonPythonModel:
             raise pb_utils.TritonModelException(str(error)) from None
         self._sampling = Sampling(
             constrained=settings.constrained_output,
-            feedback_max_chars=settings.feedback_max_chars,
+            feedback_max_words=settings.feedback_max_words,
             logprobs=settings.confidence,
         )
         self._notes = NoteWriter(notes_folder(str(repository)))

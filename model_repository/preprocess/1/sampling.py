@@ -15,21 +15,27 @@ MARKS = 6
 where a trained model writes its mark, and each further one costs time at every token."""
 
 
-def grammar(feedback_max_chars: int) -> str:
+MAX_WORD_CHARS = 40
+
+
+def grammar(feedback_max_words: int) -> str:
     """The one shape that an answer can have, as the EBNF that vLLM's structured outputs take.
 
     It fixes the white space, as ``json.dumps`` writes it: with free white space a model can write blanks
-    until its tokens run out. Within the feedback a blank must be followed by something else, for the same
-    reason; it begins with something to be seen, and its length is bounded. The newline that may come first
-    is the one that Gemma's chat template has after ``model`` and our prompt has not.
+    until its tokens run out. For the same reason a blank stands between two words only, and words are
+    bounded in number and length. Counting words, not characters, keeps the automaton small: 600 counted
+    characters took xgrammar 26 ms a token, 100 words take 0.2 ms. The newline that may come first is the
+    one that Gemma's chat template has after ``model`` and our prompt has not.
     """
     return "\n".join(
         (
             r'root ::= "\n"? "{\"nota\": " [0-5] ", \"feedback\": \"" feedback "\"}"',
-            f"feedback ::= plain piece{{0,{feedback_max_chars - 1}}}",
-            'piece ::= " "? (plain | "\\\\" escape)',
-            r'plain ::= [^"\\\x00-\x20\x7f]',
-            r'escape ::= ["\\/nt] | "u" [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F]',
+            f'feedback ::= word (" " word){{0,{feedback_max_words - 1}}}',
+            # Room for a word in quotation marks, which are escaped, and for what stands around it.
+            r"word ::= escape? plain (escape rest (escape rest)?)?",
+            r'rest ::= [^"\\\x00-\x20\x7f]{0,%d}' % MAX_WORD_CHARS,
+            r'plain ::= [^"\\\x00-\x20\x7f]{1,%d}' % MAX_WORD_CHARS,
+            'escape ::= "\\\\" ["\\\\/nt]',
         )
     )
 
@@ -37,11 +43,11 @@ def grammar(feedback_max_chars: int) -> str:
 class Sampling:
     """The sampling parameters of this server, but for the seed."""
 
-    def __init__(self, *, constrained: bool, feedback_max_chars: int, logprobs: bool) -> None:
+    def __init__(self, *, constrained: bool, feedback_max_words: int, logprobs: bool) -> None:
         self.parameters: dict[str, Any] = dict(BASE)
         if constrained:
             # Triton's vLLM backend takes the constraint as a JSON string inside the JSON object.
-            self.parameters["structured_outputs"] = json.dumps({"grammar": grammar(feedback_max_chars)})
+            self.parameters["structured_outputs"] = json.dumps({"grammar": grammar(feedback_max_words)})
         if logprobs:
             self.parameters["logprobs"] = MARKS
         self._head = json.dumps(self.parameters)[:-1]

@@ -26,7 +26,7 @@ class Settings:
 
     constrained_output: bool = True
     confidence: bool = True
-    feedback_max_chars: int = 600
+    feedback_max_words: int = 100
     reject_too_long: bool = False
     prompt_template: str = ""
 
@@ -39,7 +39,7 @@ class Settings:
         return cls(
             constrained_output=read_flag(env, "CONSTRAINED_OUTPUT", default=True),
             confidence=read_flag(env, "CONFIDENCE", default=True),
-            feedback_max_chars=read_count(env, "FEEDBACK_MAX_CHARS", default=600, least=20, most=4000),
+            feedback_max_words=read_count(env, "FEEDBACK_MAX_WORDS", default=100, least=5, most=1000),
             reject_too_long=on_too_long == "reject",
             prompt_template=env.get("PROMPT_TEMPLATE") or "",
         )
