@@ -152,4 +152,7 @@ def server_environment(base: Mapping[str, str], wheel: Wheel, libpython: Path) -
         "VLLM_HOST_IP": "127.0.0.1",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "TOKENIZERS_PARALLELISM": "false",
+        # OpenMP's threads wait for each other by spinning. With one for every core they spend their time on
+        # that as soon as anything else runs, and something does: Triton itself, and the orchestrator.
+        "OMP_NUM_THREADS": base.get("OMP_NUM_THREADS") or str(max(1, len(os.sched_getaffinity(0)) - 1)),
     }
