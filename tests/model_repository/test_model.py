@@ -1,0 +1,125 @@
+"""Through a real Triton with the real vLLM backend and the model that `make run` serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from demo_model.dataset import items
+from demo_model.phrases import Side
+from tests.model_repository.adversarial import answers
+from tests.model_repository.ensemble import Answer, Ensemble, provenance
+from tests.triton_process import TEST_MODEL, TritonProcess
+
+pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm"), pytest.mark.timeout(300)]
+WINDOW = 100
+CONSIGNA = "Explica què és la fotosíntesi."
+
+
+def grade_all(url: str, texts: Sequence[str]) -> list[Answer]:
+    """One answer for each text, in their order; some requests are in flight at a time."""
+    found: dict[int, Answer] = {}
+    with Ensemble.at(url) as ensemble:
+        for number, text in enumerate(texts):
+            if number >= WINDOW:
+                answer = ensemble.receive()
+                found[int(answer.id)] = answer
+            ensemble.send(text, consigna=CONSIGNA, request_id=str(number))
+        while len(found) < len(texts):
+            answer = ensemble.receive()
+            assert int(answer.id) not in found, "a second answer for one item"
+            found[int(answer.id)] = answer
+        assert ensemble.silent
+    return [found[number] for number in range(len(texts))]
+
+
+def test_adversarial_answers_get_one_result_each(vllm_triton: TritonProcess) -> None:
+    """300 adversarial answers: each gets exactly one, of the right shape, with the right flags."""
+    made = list(answers())
+    # A text of control characters alone can't be cut to fit, and is refused without an id: not sent here.
+    graded = grade_all(vllm_triton.grpc_url, [one.text for one in made])
+    for one, answer in zip(made, graded, strict=True):
+        assert not answer.error, (one.kind, answer.error)
+        assert answer["nota"] in range(6) or answer["error_code"] == "output_truncated", one.kind
+        assert (answer["nota"] == -1) == bool(answer["error"])
+        assert ("control_tokens" in answer.flags) == (one.in_words is not None or one.kind == "nested token")
+        assert ("truncated" in answer.flags) == (answer["share_kept"] < 1) == one.kind.startswith("long")
+        assert one.kind != "order" or "instruction_like" in answer.flags
+        assert answer["num_input_tokens"] <= 824
+        if answer["nota"] >= 0:
+            probabilities = answer.outputs["mark_probabilities"]
+            assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+            assert answer["confidence"] == pytest.approx(probabilities[answer["nota"]])
+
+
+def test_disarmed_tokens_weigh_no_more_than_their_words(vllm_triton: TritonProcess) -> None:
+    """At least 95 % of the marks are those of the same texts with the tokens written out as words."""
+    made = [one for one in answers(400, seed=6) if one.in_words is not None]
+    tokens = grade_all(vllm_triton.grpc_url, [one.text for one in made])
+    words = grade_all(vllm_triton.grpc_url, [one.in_words or "" for one in made])
+    same = sum(one["nota"] == other["nota"] for one, other in zip(tokens, words, strict=True))
+    assert same >= 0.95 * len(made), f"{same} of {len(made)}"
+
+
+def test_the_same_again(vllm_triton: TritonProcess) -> None:
+    """An answer alone gives the same mark and feedback each time; its seed comes from its content."""
+    text = next(iter(items(Side.HELD_OUT, 1))).respuesta
+    with Ensemble.at(vllm_triton.grpc_url) as ensemble:
+        first, second = ensemble.ask(text, request_id="1"), ensemble.ask(text)
+    assert (first["nota"], first["feedback"]) == (second["nota"], second["feedback"])
+
+
+def test_provenance_pins_the_model(vllm_triton: TritonProcess) -> None:
+    """The weights' hash and the engine's arguments are told."""
+    told = provenance(vllm_triton.grpc_url)
+    assert told["model"]["name"] == Path(TEST_MODEL).resolve().name
+    assert told["model"]["weights"].startswith("sha256:")
+    assert told["engine"]["dtype"] == "bfloat16"
+
+
+@pytest.fixture(scope="module")
+def strict_triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
+    """A server that refuses long texts, bounds the feedback tightly and asks for no log-probabilities."""
+    folder = tmp_path_factory.mktemp("strict")
+    template = folder / "prompt.txt"
+    template.write_text(
+        "<start_of_turn>user\n{curso}. {consigna}\n{respuesta}<end_of_turn>\n<start_of_turn>model\n",
+        encoding="utf-8",
+    )
+    settings = {
+        "ON_TOO_LONG": "reject",
+        "CONFIDENCE": "false",
+        "FEEDBACK_MAX_WORDS": "6",
+        "PROMPT_TEMPLATE": str(template),
+    }
+    server = TritonProcess.vllm(folder, settings)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_settings_reach_the_models(strict_triton: TritonProcess) -> None:
+    """Long texts are refused, the feedback ends at its bound, no confidence is told, the template is ours."""
+    numbers = count()
+    with Ensemble.at(strict_triton.grpc_url) as ensemble:
+        refused = ensemble.ask("molt llarg " * 2000, request_id=str(next(numbers)))
+        assert "[prompt_too_long]" in refused.error
+        for text in ("Les plantes fan aliment amb la llum.", "No ho sé."):
+            answer = ensemble.ask(text, request_id=str(next(numbers)))
+            # A prompt that it wasn't trained on: any mark will do.
+            assert answer["nota"] in range(6), answer["error"]
+            assert len(answer["feedback"].split()) <= 6
+            assert answer["confidence"] == -1
+            assert answer.flags == []
+            assert answer["num_input_tokens"] < 60
+
+
+def test_a_setting_that_makes_no_sense_stops_the_start(tmp_path: Path) -> None:
+    """One line says which, before anything is loaded."""
+    server = TritonProcess.vllm(tmp_path, {"ON_TOO_LONG": "shorten"})
+    with pytest.raises(RuntimeError, match="ON_TOO_LONG"):
+        server.start()
+    assert server.stop() == 2
