@@ -7,6 +7,7 @@ so the engine lives here: one thread builds it, feeds it and steps it, another s
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 import time
@@ -62,6 +63,7 @@ class EngineThread:
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._pending: dict[str, Any] = {}
+        self._server = os.getppid()
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self.failure: BaseException | None = None
@@ -190,6 +192,9 @@ class EngineThread:
                 # Without this thread nobody would be answered any more.
                 logger.exception("A response could not be sent.")
             if time.monotonic() >= next_check:
+                if os.getppid() != self._server:
+                    # Killed, the server can't end its model processes: one that generates would go on for ever.
+                    os._exit(1)
                 asked &= self._pending.keys()
                 self._find_cancelled(asked)
                 next_check = time.monotonic() + CANCEL_CHECK_S
