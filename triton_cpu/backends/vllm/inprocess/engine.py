@@ -193,7 +193,7 @@ class EngineThread:
                 logger.exception("A response could not be sent.")
             if time.monotonic() >= next_check:
                 if os.getppid() != self._server:
-                    # Killed, the server can't end its model processes: one that generates would go on for ever.
+                    # Killed, the server can't end its model processes; one that generates would go on.
                     os._exit(1)
                 asked &= self._pending.keys()
                 self._find_cancelled(asked)
