@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from uuid import uuid4
 
 import structlog
 
@@ -39,7 +40,8 @@ class Dispatcher:
         self._window = Window(settings.max_in_flight)
         self._runs: dict[str, Run] = {}
         self.flights = Flights(settings, link, metrics, record=self._record, wake=self._look)
-        self._ids = count(1)
+        # Triton's other clients number their requests too, and its models tell items apart by these ids.
+        self._ids = (f"{uuid4().hex}-{number}" for number in count(1))
         self._wake = asyncio.Event()
         self.draining = False
         self.writer: Writer
@@ -130,11 +132,13 @@ class Dispatcher:
         return run.take() if run is not None else None
 
     async def _send(self, attempt: Attempt) -> None:
-        request_id = str(next(self._ids))
+        request_id = next(self._ids)
         self.flights.add(request_id, attempt)
         # A break that happens here is told to the flights, like any other.
         with suppress(StreamBrokenError):
-            await self._link.send(request_id, attempt.item, attempt.number)
+            # The seed follows from this number: only an answer that was no good is asked for anew. What was
+            # lost on the way is asked for again, so that a crash changes no mark.
+            await self._link.send(request_id, attempt.item, attempt.strikes + 1)
 
     # Back.
 
