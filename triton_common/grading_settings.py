@@ -34,7 +34,6 @@ class GradingSettings(EnvSettings):
     """Settings of the steps around the model."""
 
     constrained_output: bool = True
-    feedback_max_words: int = Field(100, ge=5, le=1000)
     on_too_long: Literal["truncate", "reject"] = "truncate"
     prompt_template: str = ""
     confidence: bool = True

@@ -170,8 +170,13 @@ def test_seed_is_of_what_the_model_reads() -> None:
 
 def test_sampling_parameters_are_the_documented_ones() -> None:
     """The constraint is a JSON string within the JSON; switched off, neither it nor logprobs are there."""
-    on = json.loads(sampling.Sampling(constrained=True, feedback_max_words=300, logprobs=True).with_seed(7))
-    assert "root ::=" in json.loads(on.pop("structured_outputs"))["grammar"]
+    on = json.loads(sampling.Sampling(constrained=True, logprobs=True).with_seed(7))
+    again = json.loads(sampling.Sampling(constrained=True, logprobs=True).with_seed(7, attempt=2))
+    first, further = (json.loads(one.pop("structured_outputs"))["grammar"] for one in (on, again))
+    assert first.startswith(sampling.ROOT)
+    assert further.startswith(sampling.ROOT)
+    assert "{0,59}" in further, "a further attempt is bounded"
+    assert on == again
     assert on == {**sampling.BASE, "logprobs": 6, "seed": 7}
-    off = sampling.Sampling(constrained=False, feedback_max_words=300, logprobs=False).with_seed(8)
+    off = sampling.Sampling(constrained=False, logprobs=False).with_seed(8)
     assert json.loads(off) == {**sampling.BASE, "seed": 8}

@@ -14,15 +14,13 @@ settings = beside("settings")
 GOOD = [
     {},
     {"CONSTRAINED_OUTPUT": "false", "CONFIDENCE": "0"},
-    {"CONSTRAINED_OUTPUT": "True", "CONFIDENCE": "on", "ON_TOO_LONG": "reject", "FEEDBACK_MAX_WORDS": "300"},
+    {"CONSTRAINED_OUTPUT": "True", "CONFIDENCE": "on", "ON_TOO_LONG": "reject"},
     {"CONFIDENCE": "", "ON_TOO_LONG": "", "PROMPT_TEMPLATE": ""},
 ]
 BAD = [
     ("CONSTRAINED_OUTPUT", "maybe"),
     ("CONFIDENCE", "2"),
     ("ON_TOO_LONG", "cut"),
-    ("FEEDBACK_MAX_WORDS", "4"),
-    ("FEEDBACK_MAX_WORDS", "many"),
 ]
 
 
@@ -30,10 +28,9 @@ BAD = [
 def test_both_read_the_same(env: dict[str, str]) -> None:
     """Defaults and values agree, so what was checked before the start is what is used."""
     checked, used = GradingSettings.from_env(env), settings.Settings.from_env(env)
-    assert (checked.constrained_output, checked.confidence, checked.feedback_max_words) == (
+    assert (checked.constrained_output, checked.confidence) == (
         used.constrained_output,
         used.confidence,
-        used.feedback_max_words,
     )
     assert (checked.on_too_long == "reject", checked.prompt_template) == (
         used.reject_too_long,

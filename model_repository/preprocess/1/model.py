@@ -68,7 +68,6 @@ class TritonPythonModel:
             raise pb_utils.TritonModelException(str(error)) from None
         self._sampling = Sampling(
             constrained=settings.constrained_output,
-            feedback_max_words=settings.feedback_max_words,
             logprobs=settings.confidence,
         )
         self._notes = NoteWriter(notes_folder(str(repository)))
@@ -110,7 +109,7 @@ class TritonPythonModel:
             return refuse(RefusedError("invalid_attempt", "The parameter attempt must be a whole number."))
         request_id = request.request_id()
         self._notes.write(request_id, prepared.prompt, prepared.flags, prepared.share_kept)
-        sampling = self._sampling.with_seed(seed(*prepared.texts, attempt=attempt))
+        sampling = self._sampling.with_seed(seed(*prepared.texts, attempt=attempt), attempt=attempt)
         return pb_utils.InferenceResponse(
             output_tensors=[
                 strings("text_input", prepared.prompt),

@@ -26,7 +26,6 @@ class Settings:
 
     constrained_output: bool = True
     confidence: bool = True
-    feedback_max_words: int = 100
     reject_too_long: bool = False
     prompt_template: str = ""
 
@@ -39,7 +38,6 @@ class Settings:
         return cls(
             constrained_output=read_flag(env, "CONSTRAINED_OUTPUT", default=True),
             confidence=read_flag(env, "CONFIDENCE", default=True),
-            feedback_max_words=read_count(env, "FEEDBACK_MAX_WORDS", default=100, least=5, most=1000),
             reject_too_long=on_too_long == "reject",
             prompt_template=env.get("PROMPT_TEMPLATE") or "",
         )
@@ -51,11 +49,3 @@ def read_flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     if value.lower() not in WORDS:
         raise SettingError(f"{name}={value!r}: give true or false.")
     return WORDS[value.lower()]
-
-
-def read_count(env: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:
-    """The number that ``name`` sets. Raises SettingError where it is none, or out of range."""
-    value = env.get(name) or str(default)
-    if not value.isascii() or not value.isdecimal() or not least <= int(value) <= most:
-        raise SettingError(f"{name}={value!r}: give a whole number from {least} to {most}.")
-    return int(value)
