@@ -45,7 +45,8 @@ def test_adversarial_answers_get_one_result_each(vllm_triton: TritonProcess) -> 
         assert answer["nota"] in range(6) or answer["error_code"] == "output_truncated", one.kind
         assert (answer["nota"] == -1) == bool(answer["error"])
         assert ("control_tokens" in answer.flags) == (one.in_words is not None or one.kind == "nested token")
-        assert ("truncated" in answer.flags) == (answer["share_kept"] < 1) == one.kind.startswith("long")
+        assert ("truncated" in answer.flags) == (answer["share_kept"] < 1)
+        assert "truncated" in answer.flags or not one.kind.startswith("long")
         assert one.kind != "order" or "instruction_like" in answer.flags
         assert answer["num_input_tokens"] <= 824
         if answer["nota"] >= 0:
