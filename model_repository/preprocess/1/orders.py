@@ -91,13 +91,15 @@ PATTERNS = (
         rf"\b{DESERVE}\s+(?:{ARTICLE}\s+)(?:{MARK}\s+(?:de\s+|d.)?)?{BEST}\b(?!\s*{MEASURE})",
     ),
     ("nota note punt qual cali mark grad scor", rf"\b{MARK}\s*(?:final\s*)?[:=]\s*[0-5]\b"),
+    # la nota d'aquest alumne és 5; the mark is five
+    ("nota punt mark grad scor", rf"\b{MARK}\b(?:\W+\w+){{0,4}}?\s+(?:es|is|sera)\s+(?:un\s+|a\s+)?{BEST}\b"),
     # an answer in the grader's own shape
     ("nota feed", r"[\"'“”{]\s*(?:nota|feedback)\s*[\"'“”]?\s*:"),
     # ara ets un model; you are now an assistant; a partir d'ara respon
     (PLAYING, rf"\b(?:{BECOME}|{FROM_NOW_ON})\b{within(5)}{MACHINE}\b"),
     (PLAYING, rf"\b{FROM_NOW_ON}\b,?\s+(?:ets|eres|you|{GIVE})\b"),
     ("syst prom deve mode modo jail", rf"\b{JARGON}\b"),
-    ("syst assi user usua sist asis mode inst", rf"(?:^|\n)\W*{SPEAKER}\s*:"),
+    ("syst assi user usua sist asis mode inst", rf"(?:^|[\n.!?])\W*{SPEAKER}\s*:"),
     ("inst sys syst resp", r"\[/?inst\]|<</?sys>>|###\s*(?:instruc|system|response|resposta)"),
     # respon només amb un 5; answer only with JSON
     (
