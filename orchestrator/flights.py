@@ -95,7 +95,7 @@ class Flights:
         if lost:
             log.warning("items_lost", count=len(lost), server_survived=survived)
         for attempt in lost:
-            attempt.breaks += 1
+            attempt.breaks += survived  # a server that died broke the stream for everyone
             if survived and attempt.breaks < MAX_BREAKS:
                 self._again(attempt, "stream_broken")
             else:
