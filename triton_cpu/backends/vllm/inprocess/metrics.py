@@ -133,7 +133,7 @@ class MetricsReporter:
                     histogram.observe(value)
 
 
-class StatLogger(StatLoggerBase):
+class StatLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not installed where types are checked
     """vLLM's side: called by the engine after each step."""
 
     def __init__(self, reporter: MetricsReporter, vllm_config: Any, engine_index: int = 0) -> None:
