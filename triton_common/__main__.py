@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from triton_common.grading_settings import GradingSettings
 from triton_common.keeper import Keeper
 from triton_common.probe import Probe
 from triton_common.repository import lay_out
@@ -24,6 +25,7 @@ def main() -> int:
     try:
         ports = Ports.from_env(os.environ)
         settings = SupervisionSettings.from_env(os.environ)
+        GradingSettings.from_env(os.environ)
         engine_args = ModelSettings.from_env(os.environ).engine_args("cuda")
     except SettingsError as error:
         print(f"triton: {error}", file=sys.stderr)

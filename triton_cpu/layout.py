@@ -152,6 +152,9 @@ def server_environment(base: Mapping[str, str], wheel: Wheel, libpython: Path) -
         "VLLM_HOST_IP": "127.0.0.1",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "TOKENIZERS_PARALLELISM": "false",
+        # The sampler compiles a small function of its own even where the model isn't compiled: seconds at the
+        # first request, and a C++ compiler that a bare machine hasn't got.
+        "TORCHDYNAMO_DISABLE": "1",
         # OpenMP's threads wait for each other by spinning. With one for every core they spend their time on
         # that as soon as anything else runs, and something does: Triton itself, and the orchestrator.
         "OMP_NUM_THREADS": base.get("OMP_NUM_THREADS") or str(max(1, len(os.sched_getaffinity(0)) - 1)),
