@@ -9,7 +9,7 @@ CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_m
 # Each holds a model.py that Triton imports by itself, with what lies beside it.
 BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm tests/scripted/gemma2/1)
 
-.PHONY: help setup run test test-fast chaos bench demo-model demo-eval lint format clean lock
+.PHONY: help setup run test test-fast test-slow chaos bench demo-model demo-eval lint format clean lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,11 +20,14 @@ setup: ## Install everything from the locks (a second run takes seconds)
 run: setup ## Start Triton and the orchestrator; Ctrl-C ends both
 	@$(VENV)/python -m local_stack
 
-test: setup ## Run all tests, on the real server
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests
+test: setup ## Run the tests, on the real server
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup -m "not chaos" tests
 
 test-fast: setup ## Run the tests that need no language model
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup -m "not vllm and not chaos" tests
+
+test-slow: setup ## Run the tests that kill and measure the whole service (minutes)
+	@$(VENV)/python -m pytest -m chaos tests
 
 chaos: setup ## Kill everything at random moments; ROUNDS=200 for long
 	@$(VENV)/python -m chaos --rounds $(ROUNDS)
