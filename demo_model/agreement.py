@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from sklearn.metrics import cohen_kappa_score, confusion_matrix  # type: ignore[import-untyped]
+from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from demo_model.assignments import COURSES
 from demo_model.dataset import Item, items
@@ -75,6 +75,10 @@ def score(asked: Sequence[Item], graded: Sequence[Graded]) -> Agreement:
     """
     pairs = list(zip(asked, graded, strict=True))
     marked = [(item, result.nota) for item, result in pairs if result.nota is not None]
+    if not marked:
+        raise ValueError(
+            f"none of {len(pairs)} items came back with a mark: there is no agreement to speak of"
+        )
     right = np.array([item.nota for item, _ in marked])
     given = np.array([nota for _, nota in marked])
     off_by = np.abs(right - given)

@@ -28,7 +28,6 @@ class Plan:
     """What an answer is to contain: counts of idea and filler sentences, and of misspelt words."""
 
     kind: Kind
-    borrowed: bool = False  # off topic because it answers another assignment, never by chatter
     ideas: int = 0
     connected: bool = False
     concluded: bool = False
@@ -74,7 +73,7 @@ def _body(
 ) -> list[str]:
     match plan.kind:
         case Kind.OFF_TOPIC:
-            return _off_topic(rng, assignment, plan, side)
+            return _off_topic(rng, assignment, side)
         case Kind.BLANK:
             return [_pick(rng, common().blank, side)]
         case Kind.VAGUE:
@@ -92,10 +91,10 @@ def _body(
             return body
 
 
-def _off_topic(rng: random.Random, assignment: Assignment, plan: Plan, side: Side) -> list[str]:
+def _off_topic(rng: random.Random, assignment: Assignment, side: Side) -> list[str]:
     """Return either chatter or a good answer to another assignment: the words alone do not earn a mark."""
     count = rng.randint(1, 4)
-    if not plan.borrowed and rng.random() < 0.5:
+    if rng.random() < 0.5:
         return [_pick(rng, phrase, side) for phrase in rng.sample(common().chatter, count)]
     other = rng.choice([candidate for candidate in assignments() if candidate is not assignment])
     return [_pick(rng, idea.phrase, side) for idea in rng.sample(other.ideas, count)]

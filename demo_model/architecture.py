@@ -50,7 +50,7 @@ def save(model: Gemma2ForCausalLM, out_dir: Path, notice: str) -> None:
 
     Generation ends at <end_of_turn>, where Gemma ends its turn, as well as at <eos>.
     """
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(
         bos_token_id=token_id(BOS),
         pad_token_id=token_id(PAD),
         eos_token_id=[token_id(EOS), token_id(END_OF_TURN)],

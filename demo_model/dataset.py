@@ -15,15 +15,18 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from demo_model.answers import Kind, write
+from demo_model.answers import Answer, Kind, Plan, write
 from demo_model.assignments import COURSES, Assignment, assignments
 from demo_model.feedback import comment
 from demo_model.marks import MAX_MARK, label, quality, rate
 from demo_model.phrases import Side, expand
-from demo_model.plans import borrowed_plan, plan_for
+from demo_model.plans import plan_for
 
 SEED: Final = 2024
-TRAIN_ITEMS: Final = 64_000
+TRAIN_ITEMS: Final = 72_000
+LATER_TRAIN_ITEMS: Final = 24_000
+"""More training items, behind the first, in groups of `LATER_GROUP`: see `item`."""
+LATER_GROUP: Final = 4
 HELD_OUT_ITEMS: Final = 1_000
 
 
@@ -38,6 +41,9 @@ class Item:
     nota: int
     feedback: str
     kind: str
+    asked: str
+    about: str
+    """The topics of the assignment and, where it is sure to have one, of the answer."""
 
     def request(self) -> dict[str, str]:
         """Return what the service is sent: the item without its mark."""
@@ -59,33 +65,63 @@ class Item:
 
 
 def item(side: Side, number: int, seed: int = SEED) -> Item:
-    """Make item `number` (from 0) of `side`.
+    """Make item `number` (from 0) of `side`. All six levels of quality come equally often.
 
-    All six levels of quality come equally often, and one training item in eight is an answer to another
-    assignment besides: comparing an answer with what was asked is the hardest thing to learn here.
+    In each group of later training items the first is a good answer, and the second is its twin: the same
+    answer, handed in for another assignment. What tells them apart is nothing but what was asked, which the
+    model would otherwise hardly read: the answer alone gives most marks away.
     """
+    place = (number - TRAIN_ITEMS) % LATER_GROUP if side is Side.TRAIN and number >= TRAIN_ITEMS else None
     rng = random.Random(f"{seed}/{side.value}/{number}")
-    assignment = rng.choice(assignments())
-    course = _course(rng, assignment)
-    wording = rng.choice(expand(assignment.wording))
-    extra = side is Side.TRAIN and number % 8 == 7
-    plan = borrowed_plan(rng) if extra else plan_for(rng, rng.randint(0, MAX_MARK))
-    answer = write(rng, assignment, wording, plan, side)
-    mark = label(rate(rng, quality(answer)))
+    if place == 1:
+        leader = _draft(random.Random(f"{seed}/{side.value}/{number - 1}"), side, good=True)
+        draft = _handed_in_elsewhere(rng, leader)
+    else:
+        draft = _draft(rng, side, good=place == 0)
+    mark = label(rate(rng, quality(draft.answer)))
     return Item(
         id_alumno=f"{side.value}-{number:05d}",
-        curso=course,
-        consigna=wording,
-        respuesta=answer.text,
+        curso=draft.course,
+        consigna=draft.wording,
+        respuesta=draft.answer.text,
         nota=mark,
-        feedback=comment(rng, assignment, course, answer, mark),
-        kind=answer.plan.kind.value,
+        feedback=comment(rng, draft.assignment, draft.course, draft.answer, mark),
+        kind=draft.answer.plan.kind.value,
+        asked=draft.assignment.topic,
+        about=draft.about,
     )
 
 
-def items(side: Side, count: int, seed: int = SEED) -> Iterator[Item]:
-    """Make the first `count` items of `side`."""
-    return (item(side, number, seed) for number in range(count))
+def items(side: Side, count: int, seed: int = SEED, first: int = 0) -> Iterator[Item]:
+    """Make `count` items of `side`, from number `first` on."""
+    return (item(side, number, seed) for number in range(first, first + count))
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """An answer to an assignment, before it is marked."""
+
+    assignment: Assignment
+    course: str
+    wording: str
+    answer: Answer
+    about: str
+
+
+def _draft(rng: random.Random, side: Side, *, good: bool) -> _Draft:
+    assignment = rng.choice(assignments())
+    course = _course(rng, assignment)
+    wording = rng.choice(expand(assignment.wording))
+    plan = plan_for(rng, rng.randint(2 if good else 0, MAX_MARK))
+    about = assignment.topic if plan.kind is Kind.ON_TOPIC else ""
+    return _Draft(assignment, course, wording, write(rng, assignment, wording, plan, side), about)
+
+
+def _handed_in_elsewhere(rng: random.Random, draft: _Draft) -> _Draft:
+    assignment = rng.choice([other for other in assignments() if other is not draft.assignment])
+    wording = rng.choice(expand(assignment.wording))
+    answer = Answer(Plan(Kind.OFF_TOPIC), draft.answer.text, covered=(), slips=draft.answer.slips)
+    return _Draft(assignment, _course(rng, assignment), wording, answer, draft.about)
 
 
 def stratified(count: int, seed: int = SEED) -> list[Item]:

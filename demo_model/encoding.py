@@ -10,6 +10,7 @@ from typing import Final
 import torch
 from tokenizers import Tokenizer
 
+from demo_model.assignments import assignments
 from demo_model.dataset import Item
 from demo_model.production import build_prompt
 from demo_model.tokens import END_OF_TURN, PAD, token_id
@@ -17,15 +18,22 @@ from demo_model.tokens import END_OF_TURN, PAD, token_id
 IGNORED: Final = -100
 """The label of a position that the loss leaves out, as in PyTorch's cross entropy."""
 
+TOPICS: Final = tuple(assignment.topic for assignment in assignments())
+
 _POOL_BATCHES: Final = 40
 
 
 @dataclass(frozen=True)
 class Example:
-    """One training text in token ids: the prompt, from <bos> on, and the answer with its end of turn."""
+    """One training text in token ids: the prompt, from <bos> on, and the answer with its end of turn.
+
+    `asked` and `about` are places in `TOPICS`, or `IGNORED`.
+    """
 
     prompt: list[int]
     answer: list[int]
+    asked: int
+    about: int
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
@@ -42,23 +50,31 @@ def encode(tokenizer: Tokenizer, items: Sequence[Item]) -> list[Example]:
     answers = tokenizer.encode_batch(
         [item.target() + END_OF_TURN for item in items], add_special_tokens=False
     )
-    return [Example(prompt.ids, answer.ids) for prompt, answer in zip(prompts, answers, strict=True)]
+    places = {topic: place for place, topic in enumerate(TOPICS)}
+    return [
+        Example(prompt.ids, answer.ids, places[item.asked], places.get(item.about, IGNORED))
+        for prompt, answer, item in zip(prompts, answers, items, strict=True)
+    ]
 
 
-def batches(examples: Sequence[Example], size: int, rng: random.Random) -> list[list[int]]:
+def batches(examples: Sequence[Example], size: int, group: int, rng: random.Random) -> list[list[int]]:
     """Return places in `examples`, `size` to a batch, in random order but with like lengths together.
 
-    Sorting all examples would make the batches the same in every pass; so pools of `_POOL_BATCHES` batches,
-    drawn at random, are sorted one by one.
+    Each `group` consecutive examples stay in one batch. Sorting all of them would make the batches the same
+    in every run; so pools of `_POOL_BATCHES` batches, drawn at random, are sorted one by one.
     """
-    places = list(range(len(examples)))
-    rng.shuffle(places)
+    groups = [range(first, min(first + group, len(examples))) for first in range(0, len(examples), group)]
+    rng.shuffle(groups)
     drawn: list[list[int]] = []
-    for start in range(0, len(places), size * _POOL_BATCHES):
+    groups_in_batch = max(size // group, 1)
+    pool_groups = groups_in_batch * _POOL_BATCHES
+    for start in range(0, len(groups), pool_groups):
         pool = sorted(
-            places[start : start + size * _POOL_BATCHES], key=lambda place: (len(examples[place]), place)
+            groups[start : start + pool_groups],
+            key=lambda places: (max(len(examples[place]) for place in places), places[0]),
         )
-        drawn.extend(pool[first : first + size] for first in range(0, len(pool), size))
+        for first in range(0, len(pool), groups_in_batch):
+            drawn.append([place for places in pool[first : first + groups_in_batch] for place in places])
     rng.shuffle(drawn)
     return drawn
 

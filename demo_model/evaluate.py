@@ -33,7 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         print(asyncio.run(evaluate(arguments.url.rstrip("/"), arguments.items)))
-    except (ServiceError, aiohttp.ClientError) as error:
+    except (ServiceError, aiohttp.ClientError, ValueError) as error:
         sys.exit(f"{arguments.url}: {error}")
 
 

@@ -33,6 +33,15 @@ def write_csv(points: Sequence[Point], file: Path) -> None:
         writer.writerows([f"{value:.6g}" for value in astuple(point)] for point in points)
 
 
+def read_csv(file: Path) -> list[Point]:
+    """Return the points of a file that `write_csv` wrote, or none if there is no file."""
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = list(csv.reader(opened))[1:]
+    return [Point(int(row[0]), *map(float, row[1:])) for row in rows]
+
+
 def write_svg(points: Sequence[Point], file: Path) -> None:
     """Draw both losses over the steps."""
     top = max(max(point.loss, point.mark_loss) for point in points)

@@ -33,7 +33,7 @@ def answers(checkpoint: Path, made: Sequence[Item]) -> Iterator[str]:
         prompts = [prompt_of(item) for item in made[start : start + _BATCH_ITEMS]]
         batch = tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
         with torch.inference_mode():
-            written = model.generate(  # type: ignore[misc]
+            written = model.generate(
                 input_ids=batch.input_ids,
                 attention_mask=batch.attention_mask,
                 max_new_tokens=_MAX_NEW_TOKENS,

@@ -63,20 +63,6 @@ _WAYS: Final = (
 """By level, 0 to 5."""
 
 
-def borrowed_plan(rng: random.Random) -> Plan:
-    """Return a plan for a decent answer to another assignment: only reading what was asked gives it away."""
-    linked = rng.random() < 0.4
-    return Plan(
-        Kind.OFF_TOPIC,
-        borrowed=True,
-        connected=linked,
-        concluded=linked,
-        slips=rng.randint(*_FEW),
-        fillers=rng.randint(0, 2),
-        run_on=not linked and rng.random() < 0.1,
-    )
-
-
 def plan_for(rng: random.Random, level: int) -> Plan:
     """Return what an answer worth about `level` (0 to 5) may contain, one of several ways to earn it."""
     ways = _WAYS[level]

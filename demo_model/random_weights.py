@@ -26,7 +26,7 @@ def write_random_model(out_dir: Path, seed: int = 0) -> int:
         vocab_size=len(vocabulary), hidden=192, layers=3, heads=4, kv_heads=2, mlp=768
     )
     torch.manual_seed(seed)
-    model = Gemma2ForCausalLM(config)  # type: ignore[no-untyped-call]
+    model = Gemma2ForCausalLM(config)
     architecture.save(model, out_dir, NOTICE)
     tokens.save(
         tokens.byte_level(models.BPE(vocab=vocabulary, merges=[])), out_dir, architecture.MAX_POSITIONS

@@ -4,34 +4,56 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch.nn import functional
 from transformers import Gemma2ForCausalLM
 
 from demo_model.encoding import IGNORED, Example, batches, collate
+from demo_model.topic_heads import TopicHeads
+
+_TOPIC_BLOCK: Final = 2
+"""The heads read behind so many blocks: later ones can then compare."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. AdamW's rate is `peak_rate` after `warmup_steps`, and ends at `last_share` of it."""
+    """How to train, in all phases."""
 
     seed: int = 2024
-    batch_items: int = 16
-    passes: int = 1
-    peak_rate: float = 1.5e-3
     last_share: float = 0.02
-    warmup_steps: int = 150
     weight_decay: float = 0.05
     max_gradient_norm: float = 1.0
-    mark_weight: float = 4.0  # the mark is one token in thirty, and the point of the other twenty-nine
     save_every_steps: int = 200
     bf16_products: bool = False
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One pass over `examples`: AdamW's rate rises to `peak_rate`, then falls along a cosine."""
+
+    examples: Sequence[Example]
+    group: int  # so many consecutive examples share a batch
+    batch_items: int
+    peak_rate: float
+    warmup_steps: int
+    mark_weight: float  # the mark is one token in thirty, and the point of the other twenty-nine
+    topic_weight: float = 0.0
+
+    def order(self, seed: int) -> list[list[int]]:
+        """Return the batches, as places in `examples`."""
+        return batches(self.examples, self.batch_items, self.group, random.Random(f"{seed}/0"))
+
+    @property
+    def steps(self) -> int:
+        """The number of batches."""
+        return math.ceil(len(self.examples) / self.batch_items)
 
 
 @dataclass(frozen=True)
@@ -49,7 +71,7 @@ class Step:
 
 def train(
     model: Gemma2ForCausalLM,
-    examples: Sequence[Example],
+    phases: Sequence[Phase],
     mark_tokens: frozenset[int],
     *,
     recipe: Recipe,
@@ -58,54 +80,67 @@ def train(
 ) -> None:
     """Train `model` in place; `mark_tokens` are the ids of the six marks.
 
-    `state_file` is written now and then and, when it is there at the start, training goes on from it.
+    `state_file` is written now and then and, when it is there at the start, training goes on from it. Each
+    phase begins with a new optimizer and with the weights as bf16 holds them.
     """
-    order = [
-        batch
-        for number in range(recipe.passes)
-        for batch in batches(examples, recipe.batch_items, random.Random(f"{recipe.seed}/{number}"))
-    ]
-    optimizer = _optimizer(model, recipe)
-    done = _restore(model, optimizer, state_file)
     marks = torch.tensor(sorted(mark_tokens))
+    topics = TopicHeads(model.config.hidden_size)
+    steps = sum(phase.steps for phase in phases)
     model.train()
-    for number in range(done, len(order)):
-        started = time.monotonic()
-        rate = _rate(recipe, number, len(order))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        ids, labels = collate([examples[place] for place in order[number]])
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16_products):
-            loss, mark_loss, objective = _losses(model, ids, labels, marks, recipe.mark_weight)
-        objective.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_gradient_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        seconds = time.monotonic() - started
-        report(Step(number + 1, len(order), loss, mark_loss, rate, len(ids), seconds))
-        if (number + 1) % recipe.save_every_steps == 0:
-            _keep(model, optimizer, number + 1, state_file)
+    for place, phase in enumerate(phases):
+        before = sum(earlier.steps for earlier in phases[:place])
+        optimizer = _optimizer(model, topics, recipe)
+        done = _restore(model, topics, optimizer, state_file, place)
+        order = phase.order(recipe.seed)
+        for number in range(done, len(order)):
+            started = time.monotonic()
+            rate = _rate(recipe, phase, number)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            chosen = [phase.examples[which] for which in order[number]]
+            ids, labels = collate(chosen)
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16_products):
+                out = model.model(input_ids=ids, use_cache=False, output_hidden_states=True)
+                first_digit = _first_mark(labels, marks)
+                loss, mark_loss, objective = _losses(
+                    model, out.last_hidden_state, labels, first_digit, phase.mark_weight
+                )
+                if phase.topic_weight:
+                    early = out.hidden_states[_TOPIC_BLOCK][first_digit]
+                    objective = objective + phase.topic_weight * topics(early, chosen)
+            objective.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_gradient_norm)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            seconds = time.monotonic() - started
+            report(Step(before + number + 1, steps, loss, mark_loss, rate, len(ids), seconds))
+            if (number + 1) % recipe.save_every_steps == 0:
+                _keep(model, topics, optimizer, state_file, phase=place, steps=number + 1)
+        _round_to_bf16(model)
+        _keep(model, topics, optimizer, state_file, phase=place, steps=phase.steps)
     model.train(False)
-    state_file.unlink(missing_ok=True)
+    state_file.unlink()
 
 
 def _losses(
-    model: Gemma2ForCausalLM, ids: torch.Tensor, labels: torch.Tensor, marks: torch.Tensor, mark_weight: float
+    model: Gemma2ForCausalLM,
+    hidden: torch.Tensor,
+    labels: torch.Tensor,
+    first_digit: torch.Tensor,
+    mark_weight: float,
 ) -> tuple[float, float, torch.Tensor]:
-    """Return the mean loss, the mean loss of the marks, and the weighted sum to descend.
+    """Return the mean loss, the mean loss of the marks, and the weighted mean to descend.
 
     Only the answer's positions go through the output layer: in so small a model it costs more than a block.
     """
     asked = labels != IGNORED
-    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[asked]
     cap = float(model.config.final_logit_softcapping or math.inf)
-    logits = torch.tanh(model.lm_head(hidden).float() / cap) * cap
-    targets = labels[asked]
-    losses = functional.cross_entropy(logits, targets, reduction="none")
-    first_digit = _first_mark(labels, marks)[asked]
-    weights = torch.where(first_digit, mark_weight, 1.0)
+    logits = torch.tanh(model.lm_head(hidden[asked]).float() / cap) * cap
+    losses = functional.cross_entropy(logits, labels[asked], reduction="none")
+    is_mark = first_digit[asked]
+    weights = torch.where(is_mark, mark_weight, 1.0)
     objective = (losses * weights).sum() / weights.sum()
-    return losses.mean().item(), losses[first_digit].mean().item(), objective
+    return losses.mean().item(), losses[is_mark].mean().item(), objective
 
 
 def _first_mark(labels: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
@@ -114,34 +149,58 @@ def _first_mark(labels: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
     return digits & (digits.cumsum(dim=1) == 1)
 
 
-def _rate(recipe: Recipe, step: int, steps: int) -> float:
-    if step < recipe.warmup_steps:
-        return recipe.peak_rate * (step + 1) / recipe.warmup_steps
-    progress = (step - recipe.warmup_steps) / max(steps - recipe.warmup_steps, 1)
+def _rate(recipe: Recipe, phase: Phase, step: int) -> float:
+    if step < phase.warmup_steps:
+        return phase.peak_rate * (step + 1) / phase.warmup_steps
+    progress = (step - phase.warmup_steps) / max(phase.steps - phase.warmup_steps, 1)
     share = recipe.last_share + (1 - recipe.last_share) * 0.5 * (1 + math.cos(math.pi * progress))
-    return recipe.peak_rate * share
+    return phase.peak_rate * share
 
 
-def _optimizer(model: Gemma2ForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
+def _round_to_bf16(model: Gemma2ForCausalLM) -> None:
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(weight.bfloat16())
+
+
+def _optimizer(model: Gemma2ForCausalLM, topics: TopicHeads, recipe: Recipe) -> torch.optim.AdamW:
     """Return AdamW; norms' scales, being vectors, are not decayed."""
-    weights = list(model.parameters())
+    weights = [*model.parameters(), *topics.parameters()]
     groups: list[dict[str, Any]] = [
         {"params": [weight for weight in weights if weight.dim() > 1], "weight_decay": recipe.weight_decay},
         {"params": [weight for weight in weights if weight.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=recipe.peak_rate, betas=(0.9, 0.98), fused=True)
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
 
 
-def _keep(model: Gemma2ForCausalLM, optimizer: torch.optim.AdamW, step: int, state_file: Path) -> None:
+def _keep(
+    model: Gemma2ForCausalLM,
+    topics: TopicHeads,
+    optimizer: torch.optim.AdamW,
+    state_file: Path,
+    **done: int,
+) -> None:
+    """Write the state after `done`, a phase and its steps."""
+    parts = {"model": model, "topics": topics, "optimizer": optimizer}
     unfinished = state_file.with_suffix(".part")
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, unfinished)
+    torch.save({name: part.state_dict() for name, part in parts.items()} | done, unfinished)
     unfinished.replace(state_file)
 
 
-def _restore(model: Gemma2ForCausalLM, optimizer: torch.optim.AdamW, state_file: Path) -> int:
+def _restore(
+    model: Gemma2ForCausalLM,
+    topics: TopicHeads,
+    optimizer: torch.optim.AdamW,
+    state_file: Path,
+    place: int,
+) -> int:
+    """Return how many steps of the phase at `place` are done, with the weights as they were after them."""
     if not state_file.exists():
         return 0
     state = torch.load(state_file, weights_only=True)
     model.load_state_dict(state["model"])
+    topics.load_state_dict(state["topics"])
+    if state["phase"] < place:
+        return 0
     optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+    return sys.maxsize if state["phase"] > place else int(state["steps"])

@@ -13,7 +13,15 @@ import pytest
 
 from demo_model.answers import Kind
 from demo_model.assignments import COURSES, assignments, common
-from demo_model.dataset import HELD_OUT_ITEMS, TRAIN_ITEMS, Item, item, items, stratified
+from demo_model.dataset import (
+    HELD_OUT_ITEMS,
+    LATER_GROUP,
+    TRAIN_ITEMS,
+    Item,
+    item,
+    items,
+    stratified,
+)
 from demo_model.phrases import Side, as_sentence, clauses, expand
 from demo_model.slips import with_slips
 
@@ -97,6 +105,16 @@ def test_the_course_cannot_be_guessed_from_the_assignment(train: list[Item]) -> 
     for made in train:
         courses.setdefault(made.consigna, set()).add(made.curso)
     assert all(len(given) > 1 for given in courses.values())
+
+
+def test_later_groups_begin_with_twins() -> None:
+    """The second of a group is the first one's good answer under another assignment, worth little there."""
+    for first in range(TRAIN_ITEMS, TRAIN_ITEMS + 400, LATER_GROUP):
+        leader, twin = items(Side.TRAIN, 2, first=first)
+        assert twin.respuesta == leader.respuesta
+        assert twin.consigna != leader.consigna
+        assert twin.nota <= 1 < leader.nota
+        assert twin.off_topic
 
 
 def test_texts_are_tidy(train: list[Item]) -> None:
