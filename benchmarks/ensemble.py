@@ -30,6 +30,10 @@ from triton_common.settings import ModelSettings
 
 FIELDS = ("curso", "consigna", "respuesta")
 TIMEOUT_S = 900.0
+# Both engines alike: as many threads as `triton_cpu` gives the model, nothing compiled, free to write.
+THREADS = str(max(1, len(os.sched_getaffinity(0)) - 1))
+ENGINE_ENVIRONMENT = {"OMP_NUM_THREADS": THREADS, "TORCHDYNAMO_DISABLE": "1"}
+FREE = {"CONSTRAINED_OUTPUT": "false", "CONFIDENCE": "false"}
 
 
 def beside_preprocess(name: str) -> ModuleType:
@@ -92,6 +96,7 @@ class InProcess:
         self._process = subprocess.Popen(
             [str(SERVER_PYTHON), "-m", "benchmarks.inprocess", json.dumps(engine_args)],
             cwd=ROOT,
+            env={**os.environ, **ENGINE_ENVIRONMENT},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -141,7 +146,7 @@ def main() -> None:
     engine_args = ModelSettings.from_env({**os.environ, "MODEL_NAME": str(TEST_MODEL)}).engine_args("cpu")
 
     with tempfile.TemporaryDirectory() as folder:
-        server = TritonProcess.vllm(Path(folder))
+        server = TritonProcess.vllm(Path(folder), {**ENGINE_ENVIRONMENT, **FREE})
         server.start()
         in_process = InProcess(engine_args, work)
         ensemble = Ensemble(server.grpc_url, args.window)
