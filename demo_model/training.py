@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,6 +90,8 @@ def train(
         before = sum(earlier.steps for earlier in phases[:place])
         optimizer = _optimizer(model, topics, recipe)
         done = _restore(model, topics, optimizer, state_file, place)
+        if done is None:
+            continue
         order = phase.order(recipe.seed)
         for number in range(done, len(order)):
             started = time.monotonic()
@@ -193,8 +194,11 @@ def _restore(
     optimizer: torch.optim.AdamW,
     state_file: Path,
     place: int,
-) -> int:
-    """Return how many steps of the phase at `place` are done, with the weights as they were after them."""
+) -> int | None:
+    """Return how many steps of the phase at `place` are done, or None if a later phase has begun.
+
+    The weights are then as the state file has them.
+    """
     if not state_file.exists():
         return 0
     state = torch.load(state_file, weights_only=True)
@@ -203,4 +207,4 @@ def _restore(
     if state["phase"] < place:
         return 0
     optimizer.load_state_dict(state["optimizer"])
-    return sys.maxsize if state["phase"] > place else int(state["steps"])
+    return None if state["phase"] > place else int(state["steps"])
