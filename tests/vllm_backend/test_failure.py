@@ -45,10 +45,10 @@ def test_engine_failure_reaches_everyone(breakable: TritonProcess) -> None:
         stream.send("Hola", {**SHORT, "extra_args": {"break_engine": True}})
         responses = [stream.receive() for _ in range(11)]
         assert all(response.final and "unhealthy vLLM engine" in response.error for response in responses)
+        breakable.wait_not_ready("gemma2")
         stream.send("Hola", SHORT)
         assert stream.answer()[0].error
     assert stream.silent
-    breakable.wait_not_ready("gemma2")
     assert not breakable.ready("evaluate")
     load_again(breakable)
     assert ask(breakable.grpc_url, "Hola", SHORT)[0].text
@@ -57,7 +57,8 @@ def test_engine_failure_reaches_everyone(breakable: TritonProcess) -> None:
 def test_cancelled_request_frees_the_engine(breakable: TritonProcess) -> None:
     """A client that goes away ends its request: the log says so, and the next client is served."""
     with Stream(breakable.grpc_url) as stream:
-        stream.send("Hola", {**LONG, "temperature": 1, "n": 16})
+        stream.send("Hola", {**LONG, "temperature": 1, "n": 16}, stream=True)
+        assert not stream.receive().error
         stream.client.stop_stream(cancel_requests=True)
         breakable.wait_for_log("[vllm] Successfully cancelled the request")
     assert ask(breakable.grpc_url, "Hola", SHORT)[0].text

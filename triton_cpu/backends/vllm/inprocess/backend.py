@@ -6,6 +6,7 @@ import atexit
 import itertools
 import json
 import os
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from inprocess.metrics import MetricsReporter
 UNHEALTHY = "Model is unavailable due to unhealthy vLLM engine"
 DEFAULT_MAX_PENDING = 20_000
 DEFAULT_CLOSE_TIMEOUT_S = 5.0
+ERROR_PAUSE_S = 0.01
 
 
 def unavailable(message: str) -> Any:
@@ -116,9 +118,11 @@ class Backend:
     def engine_failed(self, jobs: list[Generation], error: BaseException) -> None:
         trace = "".join(traceback.format_exception(error))
         pb_utils.Logger.log_error(f"[vllm] Engine is not healthy and model will be unloaded: {trace}")
-        self._unload()
         for job in jobs:
             job.fail(unavailable(f"{UNHEALTHY}: {error}"))
+            # Triton 24.10 aborts now and then when errors meet on one gRPC stream.
+            time.sleep(ERROR_PAUSE_S)
+        self._unload()
 
     def _unload(self) -> None:
         """Have the server take the model out of service, so that its readiness says what is true."""
