@@ -8,13 +8,10 @@ import subprocess
 from functools import cache
 from typing import Any
 
-import pytest
-
 from tests.model_repository.adversarial import SENTENCES, TOKENS, answers
 from tests.triton_process import ROOT, SERVER_PYTHON, TEST_MODEL
 
 MAX_TOKENS = 824
-pytestmark = pytest.mark.skipif(not SERVER_PYTHON.exists(), reason="needs the server's environment")
 
 
 Texts = tuple[str, str, str]
