@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -111,7 +112,7 @@ class Dispatcher:
                     self._wake.clear()
         for run in self._runs.values():
             if not run.ended and run.ledger.loose:
-                self.writer.put(Change(run.ledger.job, loose=run.ledger.loose))
+                self._write(run.ledger, run.ledger.job, loose=run.ledger.loose)
 
     # Out.
 
@@ -163,4 +164,8 @@ class Dispatcher:
         job = ledger.job
         if job.finished_at is not None:
             job = replace(job, expires_at=job.finished_at + self._settings.job_ttl_seconds)
-        self.writer.put(Change(job, tuple((event.number, event.payload()) for event in events)))
+        self._write(ledger, job, events=tuple((event.number, event.payload()) for event in events))
+
+    def _write(self, ledger: Ledger, job: Job, **what: Any) -> None:
+        origins = tuple(self._link.provenances[id_] for id_ in ledger.new_provenance_ids())
+        self.writer.put(Change(job, provenances=origins, **what))

@@ -72,7 +72,7 @@ class Complete:
 
 
 def result_dict(result: Result) -> dict[str, Any]:
-    error = result.error
+    error, evidence = result.error, result.evidence
     return {
         "index": result.index,
         "id_alumno": result.id_alumno,
@@ -80,9 +80,13 @@ def result_dict(result: Result) -> dict[str, Any]:
         "feedback": result.feedback,
         "status": "failed" if error else "ok",
         "error": {"code": error.code, "message": error.message} if error else None,
-        "flags": result.flags,
+        "flags": evidence.flags,
         "attempts": result.attempts,
-        "confidence": result.confidence,
+        "confidence": evidence.confidence,
+        "expected_mark": evidence.expected_mark,
+        "mark_probabilities": evidence.mark_probabilities,
+        "share_kept": evidence.share_kept,
+        "provenance_id": evidence.provenance_id,
     }
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 import structlog
 
+from orchestrator.answers import Answer, Failure, Outcome, Refusal
 from orchestrator.config import Settings
-from orchestrator.jobs import ItemError, Result
+from orchestrator.jobs import NO_EVIDENCE, Evidence, ItemError, Result
 from orchestrator.link import Link
 from orchestrator.metrics import Metrics
 from orchestrator.quarantine import Quarantine
 from orchestrator.runs import Attempt, Run
-from orchestrator.triton import Answer, Failure, Outcome, Refusal
 
 MAX_BREAKS = 3  # a stream that breaks again and again under an item is held against it like a crash
 FAILED = ItemError("inference_error", "The model failed on this text.")
@@ -130,7 +130,8 @@ class Flights:
             self._fail(attempt, ItemError(outcome.code, outcome.message))
         elif outcome.nota is None or outcome.error or outcome.error_code:
             code = outcome.error_code or "unusable_output"
-            self._strike(attempt, ItemError(code, outcome.error or "The model's answer can't be used."))
+            error = ItemError(code, outcome.error or "The model's answer can't be used.")
+            self._strike(attempt, error, outcome.evidence)
         else:
             item = attempt.item
             result = Result(
@@ -140,15 +141,14 @@ class Flights:
                 feedback=outcome.feedback,
                 error=None,
                 attempts=attempt.number,
-                flags=outcome.flags,
-                confidence=outcome.confidence,
+                evidence=outcome.evidence,
             )
             self._record(attempt.run, result)
 
-    def _strike(self, attempt: Attempt, error: ItemError) -> None:
+    def _strike(self, attempt: Attempt, error: ItemError, evidence: Evidence = NO_EVIDENCE) -> None:
         attempt.strikes += 1
         if attempt.strikes >= self._settings.max_attempts:
-            self._fail(attempt, error)
+            self._fail(attempt, error, evidence)
         else:
             self._again(attempt, error.code)
 
@@ -165,6 +165,7 @@ class Flights:
             self._metrics.retries.labels(cause).inc()
             attempt.run.again.append(attempt)
 
-    def _fail(self, attempt: Attempt, error: ItemError) -> None:
+    def _fail(self, attempt: Attempt, error: ItemError, evidence: Evidence = NO_EVIDENCE) -> None:
         item = attempt.item
-        self._record(attempt.run, Result(item.index, item.id_alumno, None, None, error, attempt.number))
+        result = Result(item.index, item.id_alumno, None, None, error, attempt.number, evidence)
+        self._record(attempt.run, result)

@@ -170,7 +170,7 @@ class Intake:
 
 
 def _run(job: Job, known: Unfinished) -> Run:
-    ledger = Ledger(job, known.finished, known.loose)
+    ledger = Ledger(job, known.finished, known.loose, known.provenance_ids)
     items = [item for item in known.items if not ledger.has(item.index)]
     if len(items) != ledger.left:
         raise ValueError("items are missing")

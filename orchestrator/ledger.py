@@ -14,11 +14,22 @@ class Ledger:
     `job` is the job as it will stand on disk once every event handed out so far is committed.
     """
 
-    def __init__(self, job: Job, finished: Iterable[int] = (), loose: Iterable[Result] = ()) -> None:
-        """`finished`: items whose batch is on disk. `loose`: results that a restart left without one."""
+    def __init__(
+        self,
+        job: Job,
+        finished: Iterable[int] = (),
+        loose: Iterable[Result] = (),
+        provenance_ids: Iterable[str] = (),
+    ) -> None:
+        """`finished`: items whose batch is on disk. `loose`: results that a restart left without one.
+
+        `provenance_ids`: what is on disk of where the job's marks come from.
+        """
         self.job = job
         self._finished = set(finished)
         self._open: list[Result] = []
+        self._provenance_ids = set(provenance_ids)
+        self._new_provenance_ids: list[str] = []
         for result in loose:
             self._take(result)
 
@@ -33,6 +44,11 @@ class Ledger:
 
     def has(self, index: int) -> bool:
         return index in self._finished
+
+    def new_provenance_ids(self) -> tuple[str, ...]:
+        """Where marks come from that came since this was last asked, as far as it was not known."""
+        new, self._new_provenance_ids = tuple(self._new_provenance_ids), []
+        return new
 
     def start(self, now: float) -> None:
         self.job = self.job.moved(Status.PROCESSING, now)
@@ -79,6 +95,10 @@ class Ledger:
             raise DuplicateResultError(f"item {result.index} of job {self.job.id} has a result")
         self._finished.add(result.index)
         self._open.append(result)
+        origin = result.evidence.provenance_id
+        if origin is not None and origin not in self._provenance_ids:
+            self._provenance_ids.add(origin)
+            self._new_provenance_ids.append(origin)
 
     def _seal(self, now: float) -> BatchComplete:
         results = tuple(self._open[: self.job.batch_size])

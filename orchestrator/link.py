@@ -7,18 +7,17 @@ from typing import Protocol
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from orchestrator.answers import Failure, Outcome
 from orchestrator.config import Settings
 from orchestrator.errors import StreamBrokenError
 from orchestrator.jobs import Item
 from orchestrator.metrics import Metrics
-from orchestrator.triton import Encoder, Failure, Outcome, Stream
+from orchestrator.opening import PROBE, open_stream
+from orchestrator.provenance import Provenance
+from orchestrator.triton import Encoder, Stream
 
 BACKOFF_FIRST_S = 0.1
-CLOSE_TIMEOUT_S = 1.0
 TICK_S = 0.5
-PROBE = Item(
-    0, "probe", "3r ESO", "Escriu una frase sobre la pluja.", "La pluja mulla els carrers del poble."
-)
 PROBE_PREFIX = "probe-"
 
 log = structlog.get_logger()
@@ -53,6 +52,7 @@ class Link:
         self._probe: tuple[str, asyncio.Future[bool]] | None = None
         self._alive_at = 0.0
         self.listener: Listener
+        self.provenances: dict[str, Provenance] = {}  # of every stream so far: there are as many as models
         self.up = False
         self.came_up = asyncio.Event()  # set for good once the model has answered for the first time
         self.came_back = asyncio.Event()  # set while the model answers
@@ -76,6 +76,8 @@ class Link:
             stream = await self._connect(first)
             first = False
             self._stream = stream
+            if stream.provenance is not None:
+                self.provenances[stream.provenance.id] = stream.provenance
             self._set_up(True)
             reader = asyncio.create_task(self._read(stream), name="triton-read")
             watch = asyncio.create_task(self._watch(stream), name="triton-watch")
@@ -91,7 +93,7 @@ class Link:
                 for task in (reader, watch):
                     task.cancel()
                 await asyncio.gather(reader, watch, return_exceptions=True)
-                await stream.close(CLOSE_TIMEOUT_S)
+                await stream.close()
 
     async def _connect(self, first: bool) -> Stream:
         """A fresh stream on which the model has answered. Tries for as long as it takes."""
@@ -113,27 +115,9 @@ class Link:
             before_sleep=failed,
         ):
             with attempt:
-                stream = await self._open()
+                stream = await open_stream(self._settings, self._encoder, self._probe_id())
         if not told:
             self.listener.on_break(survived=True)
-        return stream
-
-    async def _open(self) -> Stream:
-        stream = Stream(self._settings.triton_grpc_url)
-        try:
-            async with asyncio.timeout(self._settings.probe_timeout_s):
-                request_id = self._probe_id()
-                await stream.send(self._encoder.encode(request_id, PROBE, 1))
-                _, outcome = await stream.receive()
-        except TimeoutError:
-            await stream.close(0)
-            raise StreamBrokenError("the model did not answer a probe in time") from None
-        except BaseException:
-            await stream.close(0)
-            raise
-        if isinstance(outcome, Failure):
-            await stream.close(CLOSE_TIMEOUT_S)
-            raise StreamBrokenError(f"the model failed on a probe: {outcome.message[:200]}")
         return stream
 
     async def _read(self, stream: Stream) -> None:

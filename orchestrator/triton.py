@@ -4,56 +4,30 @@ The raw stub is used because tritonclient's own asyncio client loses the request
 """
 
 import asyncio
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
-import orjson
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from orchestrator.answers import Outcome, decode, text_in
 from orchestrator.errors import StreamBrokenError
 from orchestrator.jobs import Item
+from orchestrator.provenance import Provenance, read_provenance
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+CLOSE_TIMEOUT_S = 1.0
 INPUTS = ("curso", "consigna", "respuesta")
-# "[prompt_too_long] The text has ..."; Triton puts words of its own before it. Codes have two words at least,
-# which tells them from a "list[int]" in somebody's message.
-_REFUSAL = re.compile(r"(?:^|\s)\[([a-z]+(?:_[a-z0-9]+)+)\]\s+(.+)", re.DOTALL)
-_TOO_LONG = "longer than the maximum model length"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The model answered. With an error the answer can't be used; another attempt may do better."""
-
-    nota: int | None
-    feedback: str
-    error_code: str = ""
-    error: str = ""
-    flags: tuple[str, ...] = ()
-    confidence: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The item can't be graded, however often it is sent."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Something broke on the way; it may or may not be this item's doing."""
-
-    message: str
-
-
-Outcome = Answer | Refusal | Failure
+PREPROCESS = "preprocess"
+PROVENANCE = "provenance"
+# What Triton says of a model, an output or a call that it does not know.
+_UNKNOWN = (
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNIMPLEMENTED,
+)
 
 
 class Encoder:
@@ -89,7 +63,9 @@ class Stream:
                 ("grpc.use_local_subchannel_pool", 1),
             ],
         )
-        self._call: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel).ModelStreamInfer()
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        self._call: Any = self._stub.ModelStreamInfer()
+        self.provenance: Provenance | None = None
 
     async def send(self, request: Any) -> None:
         """Hands one message to the network. Waits while the server takes none: the caller has a deadline."""
@@ -103,9 +79,25 @@ class Stream:
             response = await self._call.read()
         if response is grpc.aio.EOF:
             raise StreamBrokenError("the server ended the stream")
-        return response.infer_response.id, decode(response)
+        return response.infer_response.id, decode(response, self.provenance.id if self.provenance else None)
 
-    async def close(self, timeout_s: float) -> None:
+    async def learn_provenance(self) -> None:
+        """Asks what marks on this stream are made with. Somebody else's preprocess need not know."""
+        request = service_pb2.ModelInferRequest(model_name=PREPROCESS)
+        for name in INPUTS:
+            request.inputs.add(name=name, datatype="BYTES", shape=[1])
+        request.raw_input_contents.extend([_bytes("-")] * len(INPUTS))
+        request.outputs.add(name=PROVENANCE)
+        try:
+            server = await self._stub.ServerMetadata(service_pb2.ServerMetadataRequest())
+            answer = await self._stub.ModelInfer(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _UNKNOWN:
+                return
+            raise StreamBrokenError(_status(error)) from None
+        self.provenance = read_provenance(text_in(answer.raw_output_contents[0]), server.version)
+
+    async def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         """Ends the call politely: the server is told that no more will come, and may finish.
 
         A cancelled stream can crash servers before Triton 25.06: it is what is left when time runs out.
@@ -137,59 +129,9 @@ def _translated() -> Iterator[None]:
         raise StreamBrokenError("the call was cancelled") from None
 
 
-def decode(response: Any) -> Outcome:
-    """What one response on the stream says."""
-    if response.error_message:
-        return _failed(response.error_message)
-    infer = response.infer_response
-    raw = {
-        output.name: content
-        for output, content in zip(infer.outputs, infer.raw_output_contents, strict=False)
-    }
-    try:
-        nota = struct.unpack_from("<i", raw["nota"])[0]
-        confidence = struct.unpack_from("<f", raw["confidence"])[0] if "confidence" in raw else -1.0
-        answer = Answer(
-            nota=nota if 0 <= nota <= 5 else None,
-            feedback=_text(raw["feedback"]),
-            error_code=_text(raw.get("error_code", b"")),
-            error=_text(raw["error"]),
-            flags=_flags(_text(raw.get("flags", b""))),
-            confidence=round(confidence, 4) if 0.0 <= confidence <= 1.0 else None,
-        )
-    except (KeyError, struct.error) as error:
-        return Failure(f"the answer lacks a tensor: {type(error).__name__}")
-    if answer.nota is None and not (answer.error or answer.error_code):
-        return Answer(None, answer.feedback, "no_mark", "the model gave no mark", answer.flags)
-    return answer
-
-
-def _failed(message: str) -> Outcome:
-    if match := _REFUSAL.search(message):
-        return Refusal(match.group(1), " ".join(match.group(2).split())[:300])
-    if _TOO_LONG in message:
-        return Refusal("prompt_too_long", "The text is too long for the model.")
-    return Failure(message)
-
-
 def _bytes(text: str) -> bytes:
     data = text.encode("utf-8", "replace")
     return struct.pack("<I", len(data)) + data
-
-
-def _text(raw: bytes) -> str:
-    if len(raw) < 4:
-        return ""
-    (size,) = struct.unpack_from("<I", raw)
-    return raw[4 : 4 + size].decode("utf-8", "replace")
-
-
-def _flags(text: str) -> tuple[str, ...]:
-    try:
-        flags = orjson.loads(text or "[]")
-    except orjson.JSONDecodeError:
-        return ()
-    return tuple(str(flag) for flag in flags) if isinstance(flags, list) else ()
 
 
 def _status(error: BaseException) -> str:

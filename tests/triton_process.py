@@ -159,6 +159,10 @@ class TritonProcess:
         while text not in self.log.read_text(encoding="utf-8", errors="replace"):
             assert time.monotonic() < deadline, f"{text!r} is not in the log after {timeout_s} s"
 
+    def set(self, **environment: str) -> None:
+        """Have these variables from the next start on."""
+        self._environment.update(environment)
+
     def start(self) -> None:
         self.launch()
         self.wait_ready()

@@ -29,13 +29,20 @@ async def find_job(request: web.Request) -> Job:
 
 
 async def status(request: web.Request) -> web.Response:
-    return json_response(status_dict(await find_job(request)))
+    job = await find_job(request)
+    return json_response({**status_dict(job), **await _provenance(request, job)})
 
 
 async def cancel(request: web.Request) -> web.Response:
     """Answers as soon as the end is on disk; what is in flight is not waited for."""
     job = await request.app[SERVICE].intake.cancel(await find_job(request))
-    return json_response(status_dict(job), HTTPStatus.ACCEPTED)
+    return json_response({**status_dict(job), **await _provenance(request, job)}, HTTPStatus.ACCEPTED)
+
+
+async def _provenance(request: web.Request, job: Job) -> dict[str, Any]:
+    """What the job's marks are made with, and what it was before if the model changed on the way."""
+    found = [one.as_dict() for one in await request.app[SERVICE].store.provenances(job.id)]
+    return {"provenance": found[-1] if found else None, "earlier_provenances": found[:-1]}
 
 
 async def stream(request: web.Request) -> web.StreamResponse:

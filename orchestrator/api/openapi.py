@@ -5,9 +5,9 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from orchestrator import __version__
+from orchestrator.api.components import ANSWERS
 from orchestrator.api.schemas import ITEM_FIELDS, EvaluateRequest
 from orchestrator.config import Settings
-from orchestrator.jobs import Status
 
 JOB_ID = {
     "name": "job_id",
@@ -15,106 +15,6 @@ JOB_ID = {
     "required": True,
     "schema": {"type": "string", "format": "uuid"},
     "description": "The id that `POST /evaluate` answered.",
-}
-ERROR = {
-    "type": "object",
-    "required": ["error", "code", "details"],
-    "properties": {
-        "error": {"type": "string", "description": "One clear sentence."},
-        "code": {"type": "string", "description": "The same for programs, in snake_case."},
-        "details": {"description": "More where there is more to say, or null."},
-    },
-}
-RESULT = {
-    "type": "object",
-    "required": [
-        "index",
-        "id_alumno",
-        "nota",
-        "feedback",
-        "status",
-        "error",
-        "flags",
-        "attempts",
-        "confidence",
-    ],
-    "properties": {
-        "index": {"type": "integer", "minimum": 0, "description": "The item's place in the request."},
-        "id_alumno": {"type": "string"},
-        "nota": {"type": ["integer", "null"], "minimum": 0, "maximum": 5},
-        "feedback": {"type": ["string", "null"]},
-        "status": {"type": "string", "enum": ["ok", "failed"]},
-        "error": {
-            "type": ["object", "null"],
-            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
-        },
-        "flags": {"type": "array", "items": {"type": "string"}},
-        "attempts": {"type": "integer", "minimum": 0},
-        "confidence": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
-    },
-}
-PROGRESS = {
-    "type": "object",
-    "properties": {
-        "completed": {"type": "integer"},
-        "total": {"type": "integer"},
-        "percentage": {"type": "number"},
-        "elapsed_seconds": {"type": "number"},
-        "estimated_remaining_seconds": {"type": "number"},
-        "avg_time_per_item": {"type": "number"},
-    },
-}
-MOMENT = {"type": ["string", "null"], "format": "date-time"}
-STATUS = {"type": "string", "enum": [status.value for status in Status]}
-JOB = {
-    "type": "object",
-    "properties": {
-        "job_id": {"type": "string", "format": "uuid"},
-        "status": STATUS,
-        "priority": {"type": "string"},
-        "progress": {"$ref": "#/components/schemas/Progress"},
-        "failed_items": {"type": "integer"},
-        "created_at": MOMENT,
-        "started_at": MOMENT,
-        "finished_at": MOMENT,
-        "expires_at": MOMENT,
-    },
-}
-ACCEPTED = {
-    "type": "object",
-    "properties": {
-        "job_id": {"type": "string", "format": "uuid"},
-        "total_items": {"type": "integer"},
-        "estimated_time_seconds": {"type": "number"},
-        "status": STATUS,
-        "stream_url": {"type": "string"},
-    },
-}
-RESULTS = {
-    "type": "object",
-    "properties": {
-        "job_id": {"type": "string", "format": "uuid"},
-        "status": STATUS,
-        "total_items": {"type": "integer"},
-        "completed": {"type": "integer"},
-        "failed_items": {"type": "integer"},
-        "results": {"type": "array", "items": {"$ref": "#/components/schemas/Result"}},
-    },
-}
-HEALTH = {
-    "type": "object",
-    "properties": {
-        "status": {"type": "string", "enum": ["healthy", "unhealthy"]},
-        "model_loaded": {"type": "boolean"},
-        "gpu_available": {"type": "boolean", "description": "Having none is no fault."},
-        "active_jobs": {"type": "integer"},
-        "queued_jobs": {"type": "integer"},
-        "items_in_flight": {"type": "integer"},
-        "storage": {"type": "string", "enum": ["ok", "unavailable"]},
-        "draining": {"type": "boolean"},
-        "version": {"type": "string"},
-        "notice": {"type": ["string", "null"]},
-    },
 }
 STREAM = """Server-sent events, unnamed, each with an `id`. The data is
 `{"event": "batch_complete", "data": {...}}` for every ten results in the order in which they finished, then
@@ -133,8 +33,7 @@ def build_openapi(settings: Settings) -> dict[str, Any]:
     components["EvaluateRequest"]["properties"]["items"]["maxItems"] = settings.max_items
     for field in ITEM_FIELDS:
         components["ItemIn"]["properties"][field]["maxLength"] = settings.max_field_chars
-    named = {"Error": ERROR, "Result": RESULT, "Progress": PROGRESS, "Job": JOB, "Accepted": ACCEPTED}
-    components |= {**named, "Results": RESULTS, "Health": HEALTH}
+    components |= ANSWERS
     notice = f"\n\n**{settings.model_notice}**" if settings.model_notice else ""
     return {
         "openapi": "3.1.0",

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from aiohttp import web
 
+from orchestrator import provenance
 from orchestrator.api.errors import ApiError, json_response
 from orchestrator.api.jobs import find_job
 from orchestrator.api.keys import SERVICE
@@ -24,6 +26,11 @@ COLUMNS = (
     "flags",
     "attempts",
     "confidence",
+    "expected_mark",
+    "mark_probabilities",
+    "share_kept",
+    *provenance.COLUMNS,
+    "provenance_id",
 )
 # What a spreadsheet takes for a formula when a cell begins with it. https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -43,11 +50,16 @@ async def results(request: web.Request) -> web.Response:
     found = sorted(
         (result for _, payload in stored for result in results_in(payload)), key=lambda row: row["index"]
     )
+    origins = {one.id: one.as_dict() for one in await request.app[SERVICE].store.provenances(job.id)}
     if wanted == "csv":
         headers = {"Content-Disposition": f'attachment; filename="results-{job.id}.csv"'}
-        return web.Response(text=to_csv(found), content_type="text/csv", charset="utf-8", headers=headers)
+        table = to_csv(found, origins)
+        return web.Response(text=table, content_type="text/csv", charset="utf-8", headers=headers)
     if wanted == "ndjson":
-        lines = b"".join(orjson.dumps(row) + b"\n" for row in found)
+        lines = b"".join(
+            orjson.dumps({**row, "provenance": origins.get(str(row.get("provenance_id")))}) + b"\n"
+            for row in found
+        )
         return web.Response(body=lines, content_type="application/x-ndjson", charset="utf-8")
     return json_response(
         {
@@ -57,12 +69,18 @@ async def results(request: web.Request) -> web.Response:
             "completed": len(found),
             "failed_items": sum(row["status"] == "failed" for row in found),
             "results": found,
+            "provenances": origins,
         }
     )
 
 
-def to_csv(found: list[dict[str, Any]]) -> str:
-    """The results as CSV (RFC 4180). A cell that a spreadsheet would run as a formula gets a `'` in front."""
+def to_csv(found: list[dict[str, Any]], origins: Mapping[str, Mapping[str, Any]]) -> str:
+    """The results as CSV (RFC 4180), each row with where its mark comes from.
+
+    A cell that a spreadsheet would run as a formula gets a `'` in front.
+    """
+    cells = {id_: provenance.columns(content) for id_, content in origins.items()}
+    nowhere = provenance.columns({})
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -73,8 +91,10 @@ def to_csv(found: list[dict[str, Any]]) -> str:
             "error_code": error["code"],
             "error_message": error["message"],
             "flags": " ".join(row["flags"]),
+            "mark_probabilities": " ".join(str(one) for one in row.get("mark_probabilities") or ()),
+            **cells.get(str(row.get("provenance_id")), nowhere),
         }
-        writer.writerow([_cell(flat[name]) for name in COLUMNS])
+        writer.writerow([_cell(flat.get(name)) for name in COLUMNS])
     return text.getvalue()
 
 

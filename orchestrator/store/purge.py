@@ -4,7 +4,7 @@ from sqlalchemy import delete, exists, select, update
 
 from orchestrator.jobs import TERMINAL
 from orchestrator.store.database import Database
-from orchestrator.store.tables import events, items, jobs
+from orchestrator.store.tables import events, items, jobs, provenances
 
 TERMINAL_WORDS = tuple(status.value for status in TERMINAL)
 TOMBSTONES_A_STEP = 100
@@ -54,6 +54,7 @@ class Purge:
                     delete(events).where(events.c.job_id == job_id, events.c.number.in_(numbers))
                 )
             else:
+                await connection.execute(delete(provenances).where(provenances.c.job_id == job_id))
                 gone = update(jobs).where(jobs.c.id == job_id)
                 await connection.execute(gone.values(purged_at=now, idempotency_key=None, loose=None))
         if numbers:

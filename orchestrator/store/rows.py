@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Row
 
 from orchestrator.events import result_dict
-from orchestrator.jobs import Item, ItemError, Job, Priority, Result, Status
+from orchestrator.jobs import Evidence, Item, ItemError, Job, Priority, Result, Status
 
 CHUNK_ITEMS = 100
 
@@ -72,8 +72,20 @@ def loose_from(payload: str | None) -> list[Result]:
             feedback=row["feedback"],
             error=ItemError(**row["error"]) if row["error"] else None,
             attempts=row["attempts"],
-            flags=tuple(row["flags"]),
-            confidence=row["confidence"],
+            evidence=_evidence_from(row),
         )
         for row in orjson.loads(payload or "[]")
     ]
+
+
+def _evidence_from(row: dict[str, Any]) -> Evidence:
+    probabilities = row.get("mark_probabilities")
+    return Evidence(
+        flags=tuple(row["flags"]),
+        confidence=row["confidence"],
+        # A version before these fields may have left the row.
+        expected_mark=row.get("expected_mark"),
+        mark_probabilities=tuple(probabilities) if probabilities is not None else None,
+        share_kept=row.get("share_kept"),
+        provenance_id=row.get("provenance_id"),
+    )

@@ -5,35 +5,19 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.events import results_in
 from orchestrator.jobs import TERMINAL, Item, Job, Result
+from orchestrator.provenance import Provenance
 from orchestrator.store import rows
 from orchestrator.store.database import Database
 from orchestrator.store.purge import Purge
-from orchestrator.store.tables import events, items, jobs
+from orchestrator.store.tables import events, items, jobs, provenances
+from orchestrator.store.writing import Change, Rows
 
 TERMINAL_WORDS = tuple(status.value for status in TERMINAL)
-_UPDATE_JOB = (
-    update(jobs)
-    .where(jobs.c.id == bindparam("id_"))
-    .values({name: bindparam(name) for name in ("status", "completed", "failed_items", "last_event")})
-    .values({name: bindparam(name) for name in ("started_at", "finished_at", "expires_at", "loose")})
-)
-_DELETE_EVENT = delete(events).where(
-    events.c.job_id == bindparam("id_"), events.c.number == bindparam("number_")
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A job as it shall stand, with the events that brought it there: one transaction."""
-
-    job: Job
-    events: tuple[tuple[int, bytes], ...] = ()
-    loose: tuple[Result, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +36,7 @@ class Unfinished:
     items: list[Item]
     finished: set[int]
     loose: list[Result]
+    provenance_ids: list[str]
 
 
 class Store:
@@ -95,18 +80,9 @@ class Store:
 
         `again`: a try before this one failed, and may have been committed all the same (a lost connection).
         """
-        last = {change.job.id: change for change in changes}
-        new = [
-            {"job_id": change.job.id, "number": number, "payload": payload.decode()}
-            for change in changes
-            for number, payload in change.events
-        ]
-        standing = [
-            {**rows.job_values(change.job), "id_": change.job.id, "loose": rows.loose_text(change.loose)}
-            for change in last.values()
-        ]
+        written = Rows.of(changes)
         async with self._database.write() as connection:
-            await connection.run_sync(_write, new, standing, again)
+            await connection.run_sync(written.write, again)
 
     async def job(self, job_id: str) -> Job | None:
         async with self._database.read() as connection:
@@ -128,11 +104,24 @@ class Store:
             payloads = list(await connection.scalars(query))
             done = list(await connection.scalars(select(events.c.payload).where(events.c.job_id == job.id)))
             loose = await connection.scalar(select(jobs.c.loose).where(jobs.c.id == job.id))
+            origins = select(provenances.c.id).where(provenances.c.job_id == job.id)
+            provenance_ids = list(await connection.scalars(origins))
         return Unfinished(
             items=[item for payload in payloads for item in rows.items_from(payload)],
             finished={result["index"] for payload in done for result in results_in(payload)},
             loose=rows.loose_from(loose),
+            provenance_ids=provenance_ids,
         )
+
+    async def provenances(self, job_id: str) -> list[Provenance]:
+        """Where the job's marks come from, the newest last."""
+        query = (
+            select(provenances.c.id, provenances.c.payload)
+            .where(provenances.c.job_id == job_id)
+            .order_by(provenances.c.since_event, provenances.c.id)
+        )
+        async with self._database.read() as connection:
+            return [Provenance(id_, payload) for id_, payload in await connection.execute(query)]
 
     async def events(self, job_id: str, after: int, limit: int | None = None) -> list[tuple[int, bytes]]:
         """Committed events behind number `after`, in order."""
@@ -144,17 +133,6 @@ class Store:
         )
         async with self._database.read() as connection:
             return [(number, payload.encode()) for number, payload in await connection.execute(query)]
-
-
-def _write(
-    connection: Connection, new: list[dict[str, object]], standing: list[dict[str, object]], again: bool
-) -> None:
-    # One greenlet for the whole transaction instead of one a statement.
-    if new and again:
-        connection.execute(_DELETE_EVENT, [{"id_": row["job_id"], "number_": row["number"]} for row in new])
-    if new:
-        connection.execute(insert(events), new)
-    connection.execute(_UPDATE_JOB, standing)
 
 
 @asynccontextmanager

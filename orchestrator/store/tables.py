@@ -41,6 +41,16 @@ items = Table(
     Column("payload", Text, nullable=False),
 )
 
+# Where a job's marks come from; more than one row where another model was loaded while it ran.
+provenances = Table(
+    "provenances",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id"), primary_key=True),
+    Column("id", String(16), primary_key=True),
+    Column("since_event", Integer, nullable=False),
+    Column("payload", Text, nullable=False),
+)
+
 # What subscribers get, as they get it. A batch's results live here and nowhere else.
 events = Table(
     "events",

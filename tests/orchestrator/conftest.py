@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -100,27 +101,46 @@ class OwnProcess(Client):
 
     def __init__(self, settings: dict[str, str], session: aiohttp.ClientSession) -> None:
         self._environment = {**os.environ, **settings}
+        self._said: list[str] = []
+        self._says_more = asyncio.Condition()
+        self._listener: asyncio.Task[None]
         self.process: asyncio.subprocess.Process
         super().__init__(f"http://127.0.0.1:{settings['PORT']}", session)
 
     async def launch(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "orchestrator", env=self._environment, cwd=ROOT
+            sys.executable,
+            "-m",
+            "orchestrator",
+            env=self._environment,
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(WAIT_S):
-            while True:
-                assert self.process.returncode is None, "the service ended by itself"
-                try:
-                    if (await self.call("GET", "/health"))[0] == 200:
-                        return
-                except aiohttp.ClientError:
-                    pass  # not listening yet
-                await asyncio.sleep(0.05)
+        self._said = []
+        self._listener = asyncio.create_task(self._listen())
+        await self.logged("started")
+        await self.logged("triton_up")
+
+    async def logged(self, event: str) -> None:
+        """Returns once the process, since its start, has logged this event."""
+        async with asyncio.timeout(WAIT_S), self._says_more:
+            await self._says_more.wait_for(lambda: event in self._said or self._listener.done())
+        assert event in self._said, f"the service ended without logging {event}"
+
+    async def _listen(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            async with self._says_more:
+                self._said.append(json.loads(line)["event"])
+                self._says_more.notify_all()
+        async with self._says_more:
+            self._says_more.notify_all()
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         if self.process.returncode is None:
             self.process.send_signal(number)
         async with asyncio.timeout(WAIT_S):
+            await self._listener
             return await self.process.wait()
 
 

@@ -13,11 +13,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 from tritonclient.grpc import service_pb2
 
+from orchestrator.answers import Answer, Failure, Refusal, decode
 from orchestrator.config import Settings, SettingsError, load_settings
-from orchestrator.jobs import Item
+from orchestrator.jobs import Evidence, Item
 from orchestrator.store import open_store
 from orchestrator.store.tables import metadata
-from orchestrator.triton import Answer, Encoder, Failure, Refusal, decode
+from orchestrator.triton import Encoder
 
 
 def answer(**tensors: bytes) -> Any:
@@ -44,9 +45,25 @@ def test_a_grade_is_read_by_name() -> None:
         "error_code": text(""),
         "flags": text('["short","off_topic"]'),
         "confidence": struct.pack("<f", 0.75),
+        "expected_mark": struct.pack("<f", 4.25),
+        "mark_probabilities": struct.pack("<6f", 0, 0, 0, 0, 0.75, 0.25),
+        "share_kept": struct.pack("<f", 0.5),
     }
-    expected = Answer(nota=4, feedback="Molt bé", flags=("short", "off_topic"), confidence=0.75)
-    assert decode(answer(**tensors, **more)) == expected
+    evidence = Evidence(("short", "off_topic"), 0.75, 4.25, (0.0, 0.0, 0.0, 0.0, 0.75, 0.25), 0.5, "p1")
+    assert decode(answer(**tensors, **more), "p1") == Answer(4, "Molt bé", evidence=evidence)
+
+
+def test_what_is_not_known_is_none() -> None:
+    """Triton's -1 for an unknown figure never reaches a client."""
+    tensors = {
+        "nota": struct.pack("<i", 4),
+        "feedback": text("Molt bé"),
+        "error": text(""),
+        "confidence": struct.pack("<f", -1),
+        "expected_mark": struct.pack("<f", -1),
+        "mark_probabilities": struct.pack("<6f", *[-1.0] * 6),
+    }
+    assert decode(answer(**tensors)) == Answer(4, "Molt bé")
 
 
 @pytest.mark.parametrize("nota", [-1, 6, -2147483648])
@@ -137,4 +154,4 @@ def test_the_tables_are_possible_in_postgresql() -> None:
         statement = str(CreateTable(table).compile(dialect=dialect))
         assert "CREATE TABLE" in statement
         assert "SERIAL" not in statement
-    assert json.dumps(sorted(metadata.tables)) == '["events", "items", "jobs"]'
+    assert json.dumps(sorted(metadata.tables)) == '["events", "items", "jobs", "provenances"]'

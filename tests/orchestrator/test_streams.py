@@ -3,7 +3,11 @@
 import asyncio
 import json
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from orchestrator.feed import Cursor
+from orchestrator.jobs import Job
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Running, Start
 from tests.triton_process import TritonProcess
@@ -29,21 +33,43 @@ async def raw_subscriber(client: Running, job_id: str) -> socket.socket:
     return sock
 
 
-async def until_subscribers(client: Running, count: int) -> None:
-    async with asyncio.timeout(20):
-        # A client that vanished tells nobody: the service has to find it out.
-        while client.service.feed.subscribers != count:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+class Crowd:
+    """Counts a service's subscribers, and tells when there are so many."""
+
+    def __init__(self, client: Running) -> None:
+        self._feed = client.service.feed
+        self._subscribe = self._feed.subscribe
+        self._moved = asyncio.Condition()
+        self._feed.subscribe = self._watched  # type: ignore[method-assign]
+
+    @asynccontextmanager
+    async def _watched(self, job: Job, after: int) -> AsyncIterator[Cursor]:
+        try:
+            async with self._subscribe(job, after) as cursor:
+                await self._tell()
+                yield cursor
+        finally:
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def until(self, count: int) -> None:
+        """Returns once there are ``count``. A client that vanished has to be found out by the service."""
+        async with asyncio.timeout(20), self._moved:
+            await self._moved.wait_for(lambda: self._feed.subscribers == count)
 
 
 async def test_a_client_that_vanishes_is_forgotten(start: Start, scripted_triton: TritonProcess) -> None:
     """Its cursor goes with it, and the job goes on for the others."""
     async with start(scripted_triton, sse_ping_s=0.1) as client:
         job_id = await client.submit(make_items(5, "[[delay_ms=1500]]"))
+        crowd = Crowd(client)
         sock = await raw_subscriber(client, job_id)
-        await until_subscribers(client, 1)
+        await crowd.until(1)
         sock.close()
-        await until_subscribers(client, 0)
+        await crowd.until(0)
         heard = await client.stream(job_id)
     assert heard.final["status"] == "completed"
 
@@ -51,13 +77,14 @@ async def test_a_client_that_vanishes_is_forgotten(start: Start, scripted_triton
 async def test_readers_that_do_not_read_hold_nobody_up(start: Start, scripted_triton: TritonProcess) -> None:
     """Jobs run and others are served while many never read; they are cut off after a while."""
     async with start(scripted_triton, sse_send_timeout_s=1.0, sse_ping_s=0.2) as client:
+        crowd = Crowd(client)
         job_id = await client.submit(make_items(2000, "x" * 300))
         idle = [await raw_subscriber(client, job_id) for _ in range(20)]
         heard = await client.stream(job_id)
         assert len(heard.results) == 2000
         for sock in idle:
             sock.close()
-        await until_subscribers(client, 0)
+        await crowd.until(0)
 
 
 async def test_fifty_subscribers_see_the_same(start: Start, scripted_triton: TritonProcess) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 FIELDS = ("curso", "consigna", "respuesta")
@@ -43,9 +43,14 @@ class Template:
 
     @classmethod
     def read(cls, path: Path) -> Template:
-        """The template in a file, whose last line break doesn't belong to it. Raises TemplateError."""
+        """The template in a file, whose last line break doesn't belong to it. Raises TemplateError.
+
+        Its hash is the file's, as `sha256sum` prints it.
+        """
         try:
-            return cls.parse(path.read_bytes().decode("utf-8").removesuffix("\n"))
+            content = path.read_bytes()
+            template = cls.parse(content.decode("utf-8").removesuffix("\n"))
+            return replace(template, sha256=hashlib.sha256(content).hexdigest())
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise TemplateError(f"it can't be read: {reason}.") from None
