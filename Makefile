@@ -40,7 +40,7 @@ bench: setup ## Measure speed, latency, memory and fairness of the whole path, a
 demo-model: setup ## Train the demo model again (about half an hour on two cores)
 	@.venv-server/bin/python -m demo_model.train
 
-demo-eval: setup ## Mark 1000 held-out texts with what `make run` serves, and compare with their labels
+demo-eval: setup ## Mark 1000 held-out texts through the whole service, and compare with their labels
 	@$(VENV)/python -m demo_model.evaluate
 
 lint: setup ## Check style and types
@@ -57,7 +57,7 @@ format: setup ## Put the code in shape
 	@$(VENV)/ruff format .
 
 clean: ## Remove the environments and everything that ran
-	rm -rf .venv .venv-server .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-server .run .mypy_cache .ruff_cache .pytest_cache .hypothesis demo_model/checkpoint/unfinished.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: ## Renew the locks (a maintainer's task)

@@ -11,14 +11,13 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from chaos.faults import Kind
 from chaos.proxy import Proxy
 from local_stack.child import Child
-from local_stack.errors import StackError
+from local_stack.ports import free_ports
 from local_stack.supervisor import Supervisor
-from tests.triton_process import ROOT, TritonProcess, free_ports
+from tests.triton_process import ROOT, TritonProcess
 from triton_common.supervision import SupervisionSettings
 from triton_cpu.serve import remove_stale_memory
 
@@ -30,7 +29,6 @@ SUPERVISION = SupervisionSettings(
     triton_restart_window_s=0.01,
 )
 MAX_DOWN_S = 0.5
-START_ATTEMPTS = 3
 STUB = "triton_python_backend_stub"
 
 
@@ -75,7 +73,7 @@ class Stage:
             # What killed servers leave in shared memory is ours to remove.
             stack.callback(remove_stale_memory, f"avalua-{self._http_port}-")
             stack.push_async_callback(self._triton.kill)
-            await self._start_triton()
+            await self._supervisor.start()
             await stack.enter_async_context(self._proxy)
             stack.push_async_callback(self._orchestrator.kill)
             await self._orchestrator.start()
@@ -117,15 +115,6 @@ class Stage:
             await self._orchestrator.kill()
             await asyncio.sleep(down_s)
             await self._orchestrator.start()
-
-    async def _start_triton(self) -> None:
-        """A server that aborts while it starts, as one under load may, is no reason to call the run off."""
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(StackError), stop=stop_after_attempt(START_ATTEMPTS), reraise=True
-        ):
-            with attempt:
-                await self._triton.kill()
-                await self._supervisor.start()
 
     def raise_if_broken(self) -> None:
         """Raises what ended a keeper: then the harness itself is at fault."""

@@ -1,4 +1,7 @@
-"""`python -m demo_model.evaluate --url http://localhost:8000`: held-out items through the running service."""
+"""`python -m demo_model.evaluate`: held-out items through the whole service, which it starts for the purpose.
+
+With `--url http://localhost:8000` it asks the one that runs there.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from demo_model.agreement import score
 from demo_model.dataset import HELD_OUT_ITEMS, items
 from demo_model.phrases import Side
 from demo_model.service import ServiceError, grade
+from local_stack.errors import StackError
+from local_stack.temporary import temporary_stack
 
 
 async def evaluate(url: str, count: int) -> str:
@@ -25,16 +30,31 @@ async def evaluate(url: str, count: int) -> str:
     return f"{score(made, graded)}\nitems/s                   {count / seconds:.1f}"
 
 
+async def evaluate_own(count: int) -> str:
+    """The same with a service of our own, which serves the demo model on free ports."""
+    async with temporary_stack(_say, MODEL_NAME="") as plan:
+        print(f"Marking {count} held-out texts ...", flush=True)
+        return await evaluate(plan.orchestrator_url, count)
+
+
+def _say(text: str) -> None:
+    if text.endswith("\n"):
+        print(text, end="", flush=True)
+
+
 def main() -> None:
     """Read the command line, evaluate, and print the figures."""
-    parser = argparse.ArgumentParser(description="Mark held-out items through the running service.")
-    parser.add_argument("--url", default="http://localhost:8000")
+    parser = argparse.ArgumentParser(description="Mark held-out items through the whole service.")
+    parser.add_argument("--url", help="of a running service; by default one is started")
     parser.add_argument("--items", type=int, default=HELD_OUT_ITEMS)
     arguments = parser.parse_args()
     try:
-        print(asyncio.run(evaluate(arguments.url.rstrip("/"), arguments.items)))
-    except (ServiceError, aiohttp.ClientError, ValueError) as error:
-        sys.exit(f"{arguments.url}: {error}")
+        if arguments.url:
+            print(asyncio.run(evaluate(arguments.url.rstrip("/"), arguments.items)))
+        else:
+            print(asyncio.run(evaluate_own(arguments.items)))
+    except (ServiceError, StackError, aiohttp.ClientError, ValueError) as error:
+        sys.exit(f"{arguments.url or 'the demo'}: {error}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 TAIL_LINES = 25
 PR_SET_PDEATHSIG = 1
+CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)
 
 
 def die_with_parent() -> None:
@@ -51,6 +52,11 @@ class Child:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a fault of its own ended it, and not a decision or somebody else."""
+        return self._process is not None and self._process.returncode in CRASHES
 
     async def wait(self) -> int:
         """The exit status, once it has ended; negative for a signal."""

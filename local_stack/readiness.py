@@ -9,20 +9,24 @@ from collections.abc import Callable
 import aiohttp
 
 from local_stack.child import Child
-from local_stack.errors import StackError
+from local_stack.errors import CrashError, StackError
 
 POLL_S = 0.2
 ANSWER_TIMEOUT_S = 2.0
 
 
 async def wait_ready(child: Child, url: str, timeout_s: float, say: Callable[[str], None]) -> None:
-    """Return once ``url`` answers 200. Raises StackError if the child ends first, or takes too long."""
+    """Return once ``url`` answers 200.
+
+    Raises StackError if the child ends first or takes too long: CrashError if a crash ended it.
+    """
     started = time.monotonic()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)) as session:
         while not await _answers(session, url):
             elapsed = time.monotonic() - started
             if not child.running:
-                raise StackError(f"{child.obituary()}. {child.last_words()}")
+                kind = CrashError if child.crashed else StackError
+                raise kind(f"{child.obituary()}. {child.last_words()}")
             if elapsed > timeout_s:
                 raise StackError(f"{child.name} is not ready after {timeout_s:.0f} s. {child.last_words()}")
             say(f"{child.name} is starting ... {elapsed:.0f} s")

@@ -15,13 +15,14 @@ from tenacity import (
 )
 
 from local_stack.child import Child
-from local_stack.errors import StackError
+from local_stack.errors import CrashError, StackError
 from local_stack.readiness import wait_ready
 from triton_common.probe import NotGradingError, Probe
 from triton_common.supervision import Pulse, SupervisionSettings
 
 READY_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 3.0
+START_ATTEMPTS = 3
 BACKOFF_MAX_S = 30.0
 
 
@@ -38,10 +39,19 @@ class Supervisor:
         self.restarts = 0
 
     async def start(self) -> None:
-        """Return once Triton is ready. A first start that fails is final: StackError."""
-        await self._triton.start()
+        """Return once Triton is ready. Raises StackError where it does not get so.
+
+        Only a crash is tried again: Triton 24.10 now and then aborts in its own start, with boost's
+        `lock_exception`.
+        """
         url = f"http://127.0.0.1:{self._http_port}/v2/health/ready"
-        await wait_ready(self._triton, url, READY_TIMEOUT_S, self._say)
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(CrashError), stop=stop_after_attempt(START_ATTEMPTS), reraise=True
+        ):
+            with attempt:
+                await self._triton.kill()
+                await self._triton.start()
+                await wait_ready(self._triton, url, READY_TIMEOUT_S, self._say)
 
     async def keep(self) -> None:
         """Restart Triton whenever it is needed. Returns never; raises StackError when it gives up.

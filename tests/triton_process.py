@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,22 +12,15 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from local_stack.child import CRASHES
+from local_stack.ports import free_ports
+from triton_cpu.serve import remove_stale_memory
+
 ROOT = Path(__file__).resolve().parent.parent
 SERVER_PYTHON = ROOT / ".venv-server" / "bin" / "python"
 TEST_MODEL = Path(os.environ.get("TEST_MODEL") or ROOT / "demo_model" / "checkpoint")
 SCRIPTED = ROOT / "tests" / "scripted"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses at this moment; all are found before any is let go."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
+START_ATTEMPTS = 3
 
 
 class TritonProcess:
@@ -164,14 +156,24 @@ class TritonProcess:
         self._environment.update(environment)
 
     def start(self) -> None:
-        self.launch()
-        self.wait_ready()
+        """Launch and wait. Triton 24.10 now and then aborts in its own start: that is tried again."""
+        for attempt in range(1, START_ATTEMPTS + 1):
+            self.launch()
+            try:
+                self.wait_ready()
+            except RuntimeError:
+                assert self._process is not None
+                if attempt == START_ATTEMPTS or self._process.poll() not in CRASHES:
+                    raise
+            else:
+                return
 
     def kill(self) -> None:
         """End the server at once, as a crash would."""
         assert self._process is not None
         self._end_group()
         self._process.wait(timeout=30)
+        remove_stale_memory(f"avalua-{self.http_port}-")
 
     def _end_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):

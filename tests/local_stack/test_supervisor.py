@@ -91,6 +91,17 @@ async def test_a_triton_that_recovered_is_forgiven(tmp_path: Path) -> None:
         await asyncio.wait({keeping})
 
 
+async def test_a_crash_while_starting_is_tried_again_and_no_more_than_twice(tmp_path: Path) -> None:
+    """Triton may abort in its own start: that is no reason to give up at once, nor to go on for ever."""
+    script = f"echo again >> {tmp_path}/starts; kill -ABRT $$"
+    supervisor = Supervisor(
+        Child("Triton", ["sh", "-c", script], {}, tmp_path / "triton.log"), 1, SETTINGS, lambda _: None
+    )
+    with pytest.raises(StackError, match=r"Triton was ended by signal 6"):
+        await supervisor.start()
+    assert (tmp_path / "starts").read_text("utf-8").count("again") == 3
+
+
 async def test_a_first_start_that_fails_is_final(tmp_path: Path) -> None:
     """A Triton that never was ready is not started again: its log's end says why."""
     child = Child("Triton", ["sh", "-c", "echo no weights; exit 3"], {}, tmp_path / "triton.log")

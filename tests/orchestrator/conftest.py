@@ -16,12 +16,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from local_stack.ports import free_ports
 from orchestrator.api.keys import SERVICE
 from orchestrator.app import make_app
 from orchestrator.config import Settings
 from orchestrator.service import Service
 from tests.orchestrator.client import WAIT_S, Client
-from tests.triton_process import ROOT, TritonProcess, free_ports
+from tests.triton_process import ROOT, TritonProcess
 
 Start = Callable[..., AbstractAsyncContextManager["Running"]]
 

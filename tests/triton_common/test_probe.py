@@ -9,7 +9,8 @@ import urllib.request
 
 import pytest
 
-from tests.triton_process import TritonProcess, free_ports
+from local_stack.ports import free_ports
+from tests.triton_process import TritonProcess
 from triton_common.probe import ITEM, NotGradingError, Probe
 
 UNANSWERED = {**ITEM, "respuesta": "Prova. [[hang]]"}

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.triton_process import ROOT, TEST_MODEL, free_ports
+from local_stack.ports import free_ports
+from tests.triton_process import ROOT, TEST_MODEL
 
 READY = "Avalua is ready."
 READY_TIMEOUT_S = 150.0
