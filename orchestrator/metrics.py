@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 
 from orchestrator.jobs import TERMINAL
 
-# Every code that we and our models give an item that failed or is tried again. A message from outside may quote
-# a text, and what looks like a code in it must not become a label.
+# Every code that we and our models give an item that failed or is tried again. A message from outside may
+# quote a text, and what looks like a code in it must not become a label.
 CODES = frozenset(
     {
         # before Triton, and when it fails
