@@ -11,9 +11,10 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.feed import KEPT_FRAMES, Topic
+from orchestrator.feed import KEPT_FRAMES, Cursor, Feed, Topic
 from orchestrator.jobs import Job, Priority, Status
 from orchestrator.metrics import CODES, OTHER, Metrics
+from orchestrator.store import open_store
 from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
 from tests.triton_process import ROOT, TritonProcess
@@ -184,3 +185,20 @@ def test_a_subscriber_far_behind_is_timed_too() -> None:
     assert list(topic.committed_at(0, 7)) == [6.0, 7.0]
     assert list(topic.committed_at(5 + many - 1, 5 + many)) == [5.0 + many]
     assert list(topic.committed_at(0, 5)) == []
+
+
+async def test_what_was_there_before_the_subscriber_is_not_timed(tmp_path: Path) -> None:
+    """A cursor tells the age of each event that was committed while it listened, once, after it was read."""
+    job = Job("j", Status.PROCESSING, Priority.NORMAL, 999, 10, 0.0)
+    async with open_store(f"sqlite+aiosqlite:///{tmp_path}/jobs.sqlite3", 5.0) as store:
+        feed, topic = Feed(store), Topic(job)
+        for number in (1, 2, 3):
+            topic.publish(job, ((number, b"{}"),), committed_at=10.0 * number)
+        cursor = Cursor(feed, store, topic, job.id, after=1)
+        assert len(await cursor.read()) == 2
+        assert cursor.written(now=99.0) == []
+        topic.publish(job, ((4, b"{}"), (5, b"{}")), committed_at=40.0)
+        assert cursor.written(now=99.0) == []
+        assert len(await cursor.read()) == 2
+        assert cursor.written(now=41.0) == [1.0, 1.0]
+        assert cursor.written(now=42.0) == []
