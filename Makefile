@@ -9,7 +9,7 @@ CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_m
 # Each holds a model.py that Triton imports by itself, with what lies beside it.
 BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm tests/scripted/gemma2/1)
 
-.PHONY: help setup run test test-fast test-slow chaos bench demo-model demo-eval lint format clean lock
+.PHONY: help setup tools run test test-fast test-slow chaos bench demo-model demo-eval lint format clean lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +17,16 @@ help: ## List these commands
 setup: ## Install everything from the locks (a second run takes seconds)
 	@$(PYTHON) bootstrap.py
 
+tools: ## Have a Prometheus at hand for its tests, unless one is installed
+	@$(PYTHON) tests/tools.py
+
 run: setup ## Start Triton and the orchestrator; Ctrl-C ends both
 	@$(VENV)/python -m local_stack
 
-test: setup ## Run the tests, on the real server
+test: setup tools ## Run the tests, on the real server
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup -m "not chaos" tests
 
-test-fast: setup ## Run the tests that need no language model
+test-fast: setup tools ## Run the tests that need no language model
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup -m "not vllm and not chaos" tests
 
 test-slow: setup ## Run the tests that kill and measure the whole service (minutes)
@@ -57,7 +60,8 @@ format: setup ## Put the code in shape
 	@$(VENV)/ruff format .
 
 clean: ## Remove the environments and everything that ran
-	rm -rf .venv .venv-server .run .mypy_cache .ruff_cache .pytest_cache .hypothesis demo_model/checkpoint/unfinished.*
+	rm -rf .venv .venv-server .tools .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -f demo_model/checkpoint/unfinished.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: ## Renew the locks (a maintainer's task)

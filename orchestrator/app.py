@@ -14,6 +14,7 @@ from orchestrator.estimate import Estimate
 from orchestrator.feed import Feed
 from orchestrator.gpu import GpuWatch
 from orchestrator.intake import Intake
+from orchestrator.lag import watch_lag
 from orchestrator.link import Link
 from orchestrator.metrics import Metrics
 from orchestrator.service import Service
@@ -41,7 +42,7 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
             dispatcher = Dispatcher(settings, link, metrics, estimate)
 
             def on_commit(change: Change) -> None:
-                feed.publish(change.job, change.events)
+                feed.publish(change.job, change.events, writer.committed_at)
                 dispatcher.on_commit(change)
 
             writer = Writer(store, metrics, on_commit)
@@ -67,6 +68,7 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
                 (link.run(), "link"),
                 (gpu.run(), "gpu"),
                 (sweep(settings, store), "sweeper"),
+                (watch_lag(metrics.loop_lag_seconds), "lag"),
             ):
                 await stack.enter_async_context(running(work, name, stop.set))
             app[SERVICE] = Service(

@@ -149,11 +149,7 @@ class Dispatcher:
     def _record(self, run: Run, result: Result) -> None:
         if run.ended:
             return
-        if result.error is None:
-            self._metrics.items_ok.inc()
-        else:
-            self._metrics.items_failed.inc()
-            self._metrics.failures.labels(result.error.code).inc()
+        self._metrics.finished(result.attempts, result.error.code if result.error else None)
         before = run.ledger.job.completed
         events = run.ledger.add(result, time.time())
         if events:

@@ -1,6 +1,7 @@
 """What subscribers read: a cursor into a job's committed events, with the newest ones kept ready to send."""
 
 import asyncio
+from array import array
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,12 +22,15 @@ class Topic:
         self.terminal = job.terminal
         self.users = 0
         self._frames: deque[tuple[int, bytes]] = deque(maxlen=KEPT_FRAMES)
+        self._before = job.last_event  # events of the time before this topic
+        self._committed_at = array("d")  # of each one since then
         self._changed = asyncio.Event()
 
-    def publish(self, job: Job, events: tuple[tuple[int, bytes], ...]) -> None:
+    def publish(self, job: Job, events: tuple[tuple[int, bytes], ...], committed_at: float) -> None:
         for number, payload in events:
             if number > self.last:
                 self._frames.append((number, frame(number, payload)))
+                self._committed_at.append(committed_at)
                 self.last = number
         self.terminal = job.terminal
         self.wake()
@@ -37,6 +41,10 @@ class Topic:
 
     async def changed(self) -> None:
         await self._changed.wait()
+
+    def committed_at(self, after: int, until: int) -> "array[float]":
+        """When the events behind `after`, up to `until`, were committed."""
+        return self._committed_at[max(0, after - self._before) : max(0, until - self._before)]
 
     def kept(self, after: int) -> list[tuple[int, bytes]] | None:
         """The events behind `after`, or None if they begin before what is kept."""
@@ -56,11 +64,11 @@ class Feed:
         self.closing = False
         self.subscribers = 0
 
-    def publish(self, job: Job, events: tuple[tuple[int, bytes], ...]) -> None:
+    def publish(self, job: Job, events: tuple[tuple[int, bytes], ...], committed_at: float) -> None:
         """Shows committed events to the job's subscribers. Called after the commit, never before."""
         topic = self._topics.get(job.id)
         if topic is not None:
-            topic.publish(job, events)
+            topic.publish(job, events, committed_at)
 
     def hold(self, job: Job) -> None:
         """Keeps a running job's newest events at hand, also while nobody listens."""
@@ -101,6 +109,7 @@ class Cursor:
         self._topic = topic
         self._job_id = job_id
         self.after = after
+        self._timed = max(after, topic.last)  # what was committed before it came is no matter of delivery
 
     @property
     def ended(self) -> bool:
@@ -118,6 +127,12 @@ class Cursor:
         if entries:
             self.after = entries[-1][0]
         return [data for _, data in entries]
+
+    def written(self, now: float) -> list[float]:
+        """For each event that came while it listened and was read since the last call, its age in seconds."""
+        ages = [now - committed_at for committed_at in self._topic.committed_at(self._timed, self.after)]
+        self._timed = max(self._timed, self.after)
+        return ages
 
     async def wait(self, timeout_s: float) -> bool:
         """Waits until there may be something to read; false when the time passed without."""

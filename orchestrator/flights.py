@@ -157,12 +157,12 @@ class Flights:
         if not attempt.in_company and attempt.crashes >= self._settings.max_attempts:
             self._fail(attempt, CRASHED)
         elif not attempt.run.ended:
-            self._metrics.retries.labels("model_crashed").inc()
+            self._metrics.retried("model_crashed")
             self.quarantine.add(attempt)
 
     def _again(self, attempt: Attempt, cause: str) -> None:
         if not attempt.run.ended:
-            self._metrics.retries.labels(cause).inc()
+            self._metrics.retried(cause)
             attempt.run.again.append(attempt)
 
     def _fail(self, attempt: Attempt, error: ItemError, evidence: Evidence = NO_EVIDENCE) -> None:

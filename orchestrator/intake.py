@@ -161,6 +161,8 @@ class Intake:
             return
         if self._waiting.pop(job.id, None) is None:
             return  # cancelled while it was being read
+        if job.status is Status.QUEUED:
+            self._metrics.queue_wait_seconds.observe(max(0.0, time.time() - job.created_at))
         self._dispatcher.start(run)
 
     async def _give_up(self, job: Job) -> None:

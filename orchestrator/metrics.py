@@ -1,6 +1,47 @@
 """What Prometheus may scrape. No label ever holds a name, a text or a job's id."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+from orchestrator.jobs import TERMINAL
+
+# Every code that we and our models give an item that failed or is tried again. A message from outside may
+# quote a text, and what looks like a code in it must not become a label.
+CODES = frozenset(
+    {
+        # before Triton, and when it fails
+        "blank_answer",
+        "inference_error",
+        "item_timeout",
+        "model_crashed",
+        "no_mark",
+        "stream_broken",
+        "unusable_output",
+        # preprocess
+        "control_tokens",
+        "invalid_attempt",
+        "prompt_too_long",
+        # postprocess
+        "empty_feedback",
+        "empty_output",
+        "invalid_encoding",
+        "invalid_json",
+        "invalid_nota",
+        "missing_field",
+        "nota_out_of_range",
+        "output_truncated",
+    }
+)
+OTHER = "other"
+MANY_ATTEMPTS = 5  # items that took as many or more are counted together
+SHORT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+LONG_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+# Each counter and histogram would have a second series that only tells when it was made.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
@@ -8,44 +49,91 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        self.items = Counter("avalua_items", "Items with a result.", ["status"], registry=registry)
-        self.items_ok = self.items.labels("ok")
-        self.items_failed = self.items.labels("failed")
-        self.failures = Counter(
-            "avalua_item_failures", "Failed items by reason.", ["code"], registry=registry
+        ProcessCollector(registry=registry)
+        counter = partial(prometheus_client.Counter, registry=registry)
+        gauge = partial(prometheus_client.Gauge, registry=registry)
+        histogram = partial(prometheus_client.Histogram, registry=registry)
+
+        # Jobs.
+        self.submitted = counter("avalua_jobs_submitted", "Jobs accepted.")
+        self.queued = gauge("avalua_jobs_queued", "Jobs waiting.")
+        self.processing = gauge("avalua_jobs_processing", "Jobs in processing.")
+        self.jobs_limit = gauge(
+            "avalua_jobs_limit", "Jobs in processing and waiting before more are refused."
         )
-        self.attempts = Counter("avalua_attempts", "Items sent to Triton.", registry=registry)
-        self.retries = Counter("avalua_retries", "Items sent again, by cause.", ["cause"], registry=registry)
-        self.jobs = Counter("avalua_jobs", "Jobs by how they ended.", ["status"], registry=registry)
-        self.submitted = Counter("avalua_jobs_submitted", "Jobs accepted.", registry=registry)
-        self.in_flight = Gauge("avalua_items_in_flight", "Items at Triton.", registry=registry)
-        self.processing = Gauge("avalua_jobs_processing", "Jobs in processing.", registry=registry)
-        self.queued = Gauge("avalua_jobs_queued", "Jobs waiting.", registry=registry)
-        self.subscribers = Gauge("avalua_stream_subscribers", "Open event streams.", registry=registry)
-        self.triton_up = Gauge(
-            "avalua_triton_up", "1 while Triton answers a real inference.", registry=registry
+        self.jobs = counter("avalua_jobs", "Jobs by how they ended.", ["status"])
+        self.queue_wait_seconds = histogram(
+            "avalua_queue_wait_seconds",
+            "Time from accepting a job to processing it.",
+            buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600),
         )
-        self.outages = Counter(
-            "avalua_triton_outages", "Times that Triton stopped answering.", registry=registry
+
+        # Items.
+        self.items = counter(
+            "avalua_items",
+            "Items with a result, by outcome and how often each was sent.",
+            ["status", "attempts"],
         )
-        self.store_errors = Counter(
-            "avalua_store_errors", "Failed tries to write to the database.", registry=registry
+        self.failures = counter("avalua_item_failures", "Failed items by reason.", ["code"])
+        self.attempts = counter("avalua_attempts", "Items sent to Triton.")
+        self.retries = counter("avalua_retries", "Items sent again, by cause.", ["cause"])
+        self.in_flight = gauge("avalua_items_in_flight", "Items at Triton: the window in use.")
+        self.in_flight_limit = gauge("avalua_items_in_flight_limit", "The window's size.")
+        self.item_seconds = histogram(
+            "avalua_item_seconds", "Time from sending an item to its answer.", buckets=LONG_S
         )
-        self.commit_seconds = Histogram(
-            "avalua_commit_seconds",
-            "Time to commit a group of batches.",
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
-            registry=registry,
+
+        # What we depend on.
+        self.triton_up = gauge("avalua_triton_up", "1 while Triton answers a real inference.")
+        self.outages = counter("avalua_triton_outages", "Times that Triton stopped answering.")
+        self.store_errors = counter("avalua_store_errors", "Failed tries to write to the database.")
+        self.commit_seconds = histogram(
+            "avalua_commit_seconds", "Time to commit a group of batches.", buckets=SHORT_S
         )
-        self.item_seconds = Histogram(
-            "avalua_item_seconds",
-            "Time from sending an item to its answer.",
-            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-            registry=registry,
+
+        # Clients, and ourselves.
+        self.subscribers = gauge("avalua_stream_subscribers", "Open event streams.")
+        self.delivery_seconds = histogram(
+            "avalua_event_delivery_seconds",
+            "Time from an event's commit until it is written to a subscriber who was there by then.",
+            buckets=SHORT_S,
         )
-        self.http = Counter(
-            "avalua_http_requests", "Requests by route and status.", ["route", "status"], registry=registry
+        self.http = counter("avalua_http_requests", "Requests by route and status.", ["route", "status"])
+        self.loop_lag_seconds = histogram(
+            "avalua_event_loop_lag_seconds", "How late the event loop runs what is due.", buckets=SHORT_S
         )
+        self._begin_at_zero()
+
+    def finished(self, attempts: int, code: str | None) -> None:
+        """An item has a result: a mark, or a failure with this code."""
+        self.items.labels("ok" if code is None else "failed", _attempts(attempts)).inc()
+        if code is not None:
+            self.failures.labels(known(code)).inc()
+
+    def retried(self, cause: str) -> None:
+        self.retries.labels(known(cause)).inc()
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
+
+    def _begin_at_zero(self) -> None:
+        """Prometheus sees an increase only of what was there before."""
+        _touch(self.jobs, ((status.value,) for status in TERMINAL))
+        _touch(self.items, (("ok", "1"), ("failed", "0"), ("failed", "1")))
+        _touch(self.failures, ((code,) for code in (*CODES, OTHER)))
+        _touch(self.retries, (("model_crashed",), ("stream_broken",)))
+        _touch(self.http, (("/evaluate", status) for status in ("202", "429", "503")))
+
+
+def known(code: str) -> str:
+    """The code, if it is one of ours."""
+    return code if code in CODES else OTHER
+
+
+def _attempts(number: int) -> str:
+    return str(number) if number < MANY_ATTEMPTS else f"{MANY_ATTEMPTS}+"
+
+
+def _touch(counter: prometheus_client.Counter, labels: Iterable[Sequence[str]]) -> None:
+    for values in labels:
+        counter.labels(*values)

@@ -1,15 +1,15 @@
 """Server-sent events: writes what a cursor reads, for as long as somebody listens."""
 
 import asyncio
+import time
 
 import structlog
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from orchestrator.config import Settings
 from orchestrator.errors import StoreUnavailableError
-from orchestrator.feed import Feed
 from orchestrator.jobs import Job
+from orchestrator.service import Service
 
 STREAMING = web.RequestKey(
     "streaming", bool
@@ -18,17 +18,16 @@ STREAMING = web.RequestKey(
 log = structlog.get_logger()
 
 
-async def stream_events(
-    request: web.Request, settings: Settings, feed: Feed, job: Job, after: int
-) -> web.StreamResponse:
+async def stream_events(request: web.Request, service: Service, job: Job, after: int) -> web.StreamResponse:
     """Sends the job's events behind number `after`, and returns after the final one."""
+    settings = service.settings
     response = EventSourceResponse(
         ping_interval=settings.sse_ping_s, send_timeout=settings.sse_send_timeout_s
     )
     await response.prepare(request)
     request[STREAMING] = True
     try:
-        async with response, feed.subscribe(job, after) as cursor:
+        async with response, service.feed.subscribe(job, after) as cursor:
             await response.write(b"retry: %d\n\n" % settings.sse_retry_ms)
             while True:
                 frames = await cursor.read()
@@ -36,6 +35,8 @@ async def stream_events(
                     # Frames are rendered once and shared by all subscribers, so they go out as they are.
                     async with asyncio.timeout(settings.sse_send_timeout_s):
                         await response.write(b"".join(frames))
+                    for age_s in cursor.written(time.monotonic()):
+                        service.metrics.delivery_seconds.observe(age_s)
                 if cursor.ended:
                     break
                 # The ping finds out about a client that vanished; we look at what it found.

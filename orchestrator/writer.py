@@ -35,6 +35,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()  # somebody waits for the next commit
         self.failing = asyncio.Event()  # set while the database can't be written
+        self.committed_at = 0.0  # by the monotonic clock, when the newest commit was done
 
     @property
     def healthy(self) -> bool:
@@ -89,6 +90,7 @@ class Writer:
             with attempt:
                 await self._store.commit(changes, again=attempt.retry_state.attempt_number > 1)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self.committed_at = time.monotonic()
         if not self.healthy:
             self.failing.clear()
             log.info("store_back")

@@ -13,12 +13,14 @@ from triton_common.settings import ModelSettings
 from triton_common.supervision import SupervisionSettings
 
 CLASSES: list[Any] = [ModelSettings, GradingSettings, SupervisionSettings, Settings]
-# Read by `make run` alone, and defaults that depend on other settings.
+# Read by `make run` or docker-compose.yml alone, and defaults that depend on other settings.
 ELSEWHERE = {
     "TRITON_HOST": "127.0.0.1",
     "TRITON_GRPC_PORT": "8001",
     "TRITON_METRICS_PORT": "8002",
     "TRITON_HTTP_PORT": "8003",
+    "PROMETHEUS_PORT": "9090",
+    "GRAFANA_PORT": "3000",
     "RUN_DIR": ".run",
     "MAX_IN_FLIGHT": "160",
 }

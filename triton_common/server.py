@@ -59,4 +59,8 @@ def command(server: Path, repository: Path, backends: Path, host: str, ports: Po
         f"--grpc-port={ports.grpc}",
         f"--http-port={ports.http}",
         f"--metrics-port={ports.metrics}",
+        # Latencies, not only their sums. Histograms are newer and can be added up over servers; 24.10 passes
+        # over what it does not know here.
+        "--metrics-config=summary_latencies=true",
+        "--metrics-config=histogram_latencies=true",
     ]

@@ -57,3 +57,6 @@ def _refresh(service: Service) -> None:
     service.metrics.processing.set(service.dispatcher.running)
     service.metrics.queued.set(service.intake.waiting)
     service.metrics.subscribers.set(service.feed.subscribers)
+    settings = service.settings
+    service.metrics.in_flight_limit.set(settings.max_in_flight)
+    service.metrics.jobs_limit.set(settings.max_concurrent_jobs + settings.max_queued_jobs)

@@ -53,7 +53,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         return web.Response(status=HTTPStatus.NO_CONTENT)  # tells a browser's EventSource to stop
     if after > job.last_event:
         raise _not_an_event()  # waiting until there are so many would pass over all those before
-    return await stream_events(request, service.settings, service.feed, job, after)
+    return await stream_events(request, service, job, after)
 
 
 def _last_event_id(request: web.Request) -> int:

@@ -149,7 +149,7 @@ async def test_metrics_tell_what_happened(start: Start, scripted_triton: TritonP
         await client.stream(await client.submit(items))
         _, text, headers = await client.call("GET", "/metrics")
     assert headers["Content-Type"].startswith("text/plain")
-    assert 'avalua_items_total{status="ok"} 3.0' in text
+    assert 'avalua_items_total{attempts="1",status="ok"} 3.0' in text
     assert 'avalua_item_failures_total{code="blank_answer"} 1.0' in text
     assert 'avalua_jobs_total{status="completed"} 1.0' in text
     assert "avalua_triton_up 1.0" in text

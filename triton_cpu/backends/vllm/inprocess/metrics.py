@@ -1,5 +1,7 @@
 """vLLM's statistics as Triton custom metrics, under the names that Triton's vLLM backend uses.
 
+How full the KV cache is comes on top: that backend keeps it to itself. The name is vLLM's own.
+
 Each observation is a call into the server's process. A thread of its own makes them, so that the engine
 never waits; counters are summed up between two of its rounds.
 """
@@ -50,6 +52,11 @@ class Families:
         self.request_generation = self._histogram(
             "request_generation_tokens", "Generated tokens of a request.", tokens
         )
+        self.kv_cache = self._family(
+            "kv_cache_usage_perc",
+            "Share of the KV cache in use, 1 when it is full.",
+            pb_utils.MetricFamily.GAUGE,
+        ).Metric(labels=labels)
         self.request_n = self._histogram("request_params_n", "A request's parameter n.", [1, 2, 5, 10, 20])
 
     def _family(self, name: str, description: str, kind: Any) -> Any:
@@ -73,6 +80,8 @@ class MetricsReporter:
         self._families: Families | None = None
         self._queue: queue.Queue[Any] = queue.Queue(MAX_QUEUED)
         self._dropped = 0
+        self._kv_cache_usage = 0.0
+        self._kv_cache_told = -1.0
         self._thread = threading.Thread(target=self._report, name="metrics")
 
     def __call__(self, vllm_config: Any, engine_index: int) -> StatLogger:
@@ -81,8 +90,10 @@ class MetricsReporter:
         self._thread.start()
         return StatLogger(self, vllm_config, engine_index)
 
-    def record(self, stats: Any) -> None:
-        """Queue one engine step's IterationStats."""
+    def record(self, stats: Any, kv_cache_usage: float | None) -> None:
+        """Queue one engine step's IterationStats. Of how full the cache is, only the newest word counts."""
+        if kv_cache_usage is not None:
+            self._kv_cache_usage = kv_cache_usage
         try:
             self._queue.put_nowait(stats)
         except queue.Full:
@@ -131,6 +142,10 @@ class MetricsReporter:
             ):
                 for value in values:
                     histogram.observe(value)
+        usage = self._kv_cache_usage
+        if usage != self._kv_cache_told:
+            families.kv_cache.set(usage)
+            self._kv_cache_told = usage
 
 
 class StatLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not installed where types are checked
@@ -147,9 +162,11 @@ class StatLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not installed
         mm_cache_stats: Any = None,
         engine_idx: int = 0,
     ) -> None:
-        del scheduler_stats, mm_cache_stats, engine_idx
+        del mm_cache_stats, engine_idx
         if iteration_stats is not None:
-            self._reporter.record(iteration_stats)
+            self._reporter.record(
+                iteration_stats, scheduler_stats.kv_cache_usage if scheduler_stats else None
+            )
 
     def log_engine_initialized(self) -> None:
         """Nothing to say: the server logs that the model is ready."""
