@@ -40,7 +40,7 @@ bench: setup ## Measure speed, latency, memory and fairness of the whole path, a
 	@$(VENV)/python -m benchmarks.fairness
 	@$(VENV)/python -m benchmarks.ensemble
 
-demo-model: setup ## Train the demo model again (about half an hour on two cores)
+demo-model: setup ## Train the demo model again (40 minutes on one core)
 	@.venv-server/bin/python -m demo_model.train
 
 demo-eval: setup ## Mark 1000 held-out texts through the whole service, and compare with their labels
