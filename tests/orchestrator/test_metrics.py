@@ -51,7 +51,7 @@ async def test_waits_deliveries_and_limits_are_counted(start: Start, scripted_tr
     async with start(
         scripted_triton, max_concurrent_jobs=1, max_queued_jobs=3, drain_timeout_s=0.0
     ) as client:
-        first = await client.submit(make_items(1, "[[hang]]"))
+        first = await client.submit(make_items(1, "[[delay_ms=20000]]"))
         second = await client.submit(make_items(25))
         async with client.open_stream(second) as one, client.open_stream(second) as other:
             await anext(one)
