@@ -1,8 +1,8 @@
 """``python -m loadtest --scenario classes``: what ``make load`` runs. Exit status 1 when a limit was missed.
 
 Starts a stack, unless it is given the URL of a running one, and lets Locust loose on it without its web page,
-once for each scenario. All further options go to Locust: ``python -m loadtest --help`` lists ours, and
-``locust -f loadtest/locustfile.py --help`` those.
+once for each scenario. All further options go to Locust, whose ``locust -f loadtest/locustfile.py --help``
+lists them.
 """
 
 from __future__ import annotations

@@ -5,12 +5,17 @@ The scenario is a setting, so that one shape serves all of them and the web page
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from grpc.experimental import gevent as grpc_gevent
 from locust import LoadTestShape, events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
+
+# Locust puts this file's own folder on the path, not the one that the package lies in.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from loadtest.play import Play
 from loadtest.recorder import LoadError
@@ -28,7 +33,7 @@ grpc_gevent.init_gevent()
 
 
 def _add_arguments(parser: LocustArgumentParser, **_: Any) -> None:
-    add_arguments(parser.add_argument_group("Load on the service"))
+    add_arguments(parser)  # not as a group: Locust's web page shows none
 
 
 events.init_command_line_parser.add_listener(_add_arguments)

@@ -51,7 +51,7 @@ class Play:
         self._beside = Group()
         if self.memory is not None:
             # Afterwards there is less load, so that memory would look better than it is.
-            self._beside.spawn(gevent.with_timeout, settings.seconds, self.memory.watch, timeout_value=None)
+            self._beside.spawn(gevent.with_timeout, self._span_s, self.memory.watch, timeout_value=None)
         self._beside.spawn(self._report)
 
     @property
@@ -68,7 +68,7 @@ class Play:
     @property
     def over(self) -> bool:
         """Whether all users are done, or time is up."""
-        return self._finished >= self.users or self._now > self.settings.seconds + self.settings.deadline_s
+        return self._finished >= self.users or self._now > self._span_s + self.settings.deadline_s
 
     def close(self, crashes: int) -> None:
         """Stop watching. What did not end has failed, and so have ``crashes`` users that broke off."""
@@ -122,7 +122,7 @@ class Play:
         refusals = 0
         items = self._school_class()
         body = orjson.dumps({"items": items})
-        while (left_s := self.settings.seconds - self._now) > 0:
+        while (left_s := self._span_s - self._now) > 0:
             match self._service.submit(body):
                 case Accepted() as job:
                     self._service.follow(job, items)
@@ -137,6 +137,11 @@ class Play:
 
     def _school_class(self) -> list[Item]:
         return self._texts.school_class(self.settings.class_min, self.settings.class_max)
+
+    @property
+    def _span_s(self) -> float:
+        """How long new work arrives."""
+        return self.settings.overload_seconds if self.scenario.overloads else self.settings.seconds
 
     @property
     def _now(self) -> float:

@@ -58,4 +58,4 @@ def _all() -> dict[str, Scenario]:
 
 SCENARIOS = _all()
 USUAL = ("batch", "classes", "steady", "steady-grpc", "steady-generate")
-"""What runs when none is named; about two minutes, so without overload."""
+"""What runs when none is named: all that takes a few minutes together."""

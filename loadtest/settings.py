@@ -24,31 +24,56 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    scenario: str = Field("classes", description="what to do", json_schema_extra={"choices": list(SCENARIOS)})
-    grpc_url: str = Field("localhost:8001", description="Triton's gRPC address, for the -grpc ones")
-    generate_url: str = Field("http://localhost:8003", description="Triton's HTTP, for the -generate ones")
+    scenario: str = Field(
+        default="classes", description="what to do", json_schema_extra={"choices": list(SCENARIOS)}
+    )
+    grpc_url: str = Field(default="localhost:8001", description="Triton's gRPC address, for the -grpc ones")
+    generate_url: str = Field(
+        default="http://localhost:8003", description="Triton's HTTP, for the -generate ones"
+    )
 
-    items: Annotated[int, Field(ge=10, le=MAX_JOB_ITEMS)] = Field(2000, description="texts in the one batch")
-    classes: Annotated[int, Field(ge=1)] = Field(20, description="classes sent at once")
-    class_min: Annotated[int, Field(ge=1)] = Field(25, description="texts in the smallest class")
-    class_max: Annotated[int, Field(ge=1)] = Field(30, description="texts in the largest class")
-    classes_per_minute: Annotated[float, Field(gt=0)] = Field(24.0, description="that arrive in steady ones")
-    seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="how long classes arrive, or overload")
-    room: Annotated[int, Field(ge=1)] = Field(ROOM, description="MAX_CONCURRENT_JOBS + MAX_QUEUED_JOBS")
-    over: Annotated[float, Field(ge=1)] = Field(10.0, description="times more jobs than there is room for")
-    in_flight: Annotated[int, Field(ge=1)] = Field(64, description="calls to Triton at once")
-    delay_ms: Annotated[int, Field(ge=0)] = Field(0, description="the scripted model's time for each text")
-    seed: int = Field(1, description="the same seed sends the same classes at the same times")
-    deadline_s: Annotated[float, Field(gt=0)] = Field(600.0, description="then what is unfinished has failed")
-    orchestrator_pid: Annotated[int, Field(ge=0)] = Field(0, description="whose memory to watch; 0: nobody's")
-    report: str = Field("", description="where to write the figures: a path without its ending")
+    items: Annotated[int, Field(ge=10, le=MAX_JOB_ITEMS)] = Field(
+        default=2000, description="texts in the one batch"
+    )
+    classes: Annotated[int, Field(ge=1)] = Field(default=20, description="classes sent at once")
+    class_min: Annotated[int, Field(ge=1)] = Field(default=25, description="texts in the smallest class")
+    class_max: Annotated[int, Field(ge=1)] = Field(default=30, description="texts in the largest class")
+    classes_per_minute: Annotated[float, Field(gt=0)] = Field(
+        default=24.0, description="that arrive in steady ones"
+    )
+    seconds: Annotated[float, Field(gt=0)] = Field(default=60.0, description="how long classes arrive")
+    overload_seconds: Annotated[float, Field(gt=0)] = Field(default=120.0, description="how long to overload")
+    room: Annotated[int, Field(ge=1)] = Field(
+        default=ROOM, description="MAX_CONCURRENT_JOBS + MAX_QUEUED_JOBS"
+    )
+    over: Annotated[float, Field(ge=1)] = Field(
+        default=10.0, description="times more jobs than there is room for"
+    )
+    in_flight: Annotated[int, Field(ge=1)] = Field(default=64, description="calls to Triton at once")
+    delay_ms: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="the scripted model's time for each text"
+    )
+    seed: int = Field(default=1, description="the same seed sends the same classes at the same times")
+    deadline_s: Annotated[float, Field(gt=0)] = Field(
+        default=600.0, description="then what is unfinished has failed"
+    )
+    orchestrator_pid: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="whose memory to watch; 0: nobody's"
+    )
+    report: str = Field(
+        default="",
+        description="where to write the figures: a path without its ending",
+        json_schema_extra={"include_in_web_ui": False},
+    )
 
-    min_items_per_s: float = Field(5.0, description="slower is a missed limit")
-    max_item_p95_s: float = Field(3.0, description="P95 of one text, unless a queue is the point")
-    max_event_p95_ms: float = Field(100.0, description="P95 from a batch being made to its being received")
-    max_failed: int = Field(0, description="items, calls and jobs that failed")
-    max_refused: int = Field(0, description="answers of 429, unless overload is the point")
-    max_memory_growth_mib: float = Field(20.0, description="of the orchestrator while overloaded")
+    min_items_per_s: float = Field(default=5.0, description="slower is a missed limit")
+    max_item_p95_s: float = Field(default=3.0, description="P95 of one text, unless a queue is the point")
+    max_event_p95_ms: float = Field(
+        default=100.0, description="P95 from a batch being made to its being received"
+    )
+    max_failed: int = Field(default=0, description="items, calls and jobs that failed")
+    max_refused: int = Field(default=0, description="answers of 429, unless overload is the point")
+    max_memory_growth_mib: float = Field(default=20.0, description="of the orchestrator while overloaded")
 
     @model_validator(mode="after")
     def _classes_have_a_size(self) -> Settings:

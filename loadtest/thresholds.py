@@ -72,7 +72,7 @@ def judge(
         judged.append(
             Judged(
                 Figure("memory growth", growth_mib, "MiB", limit),
-                "Run it for longer (--seconds): what goes on growing is a leak; what stops is a cache, which "
+                "Run it for longer (--overload-seconds): what goes on growing is a leak; what stops is a cache, which "
                 "--max-memory-growth-mib may allow.",
             )
         )
