@@ -51,7 +51,7 @@ class Settings(BaseModel):
     )
     in_flight: Annotated[int, Field(ge=1)] = Field(default=64, description="calls to Triton at once")
     delay_ms: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="the scripted model's time for each text"
+        default=0, description="the scripted model's mean time for a text"
     )
     seed: int = Field(default=1, description="the same seed sends the same classes at the same times")
     deadline_s: Annotated[float, Field(gt=0)] = Field(

@@ -18,8 +18,8 @@ from orchestrator.config import Settings
 from tests.triton_process import SCRIPTED, free_ports
 
 PORTS = ("PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT", "TRITON_HTTP_PORT")
-SCRIPTED_DELAY_MS = 200
-"""What the scripted model takes for a text, so that jobs last long enough to meet each other."""
+SCRIPTED_DELAY_MS = 1000
+"""So that what is loaded is the service, not this machine: an instant model leaves it no processor time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,15 @@ class Texts:
     """A pool of answers that is gone through again and again, made beforehand: it costs no time later."""
 
     def __init__(self, count: int, delay_ms: int, seed: int) -> None:
-        """With ``delay_ms`` each text tells the scripted model to take that long."""
-        directive = f" [[delay_ms={delay_ms}]]" if delay_ms else ""
-        self._pool = [item.request() for item in items(Side.HELD_OUT, min(count, HELD_OUT_ITEMS))]
-        for item in self._pool:
-            item["respuesta"] += directive
+        """With ``delay_ms`` each text tells the scripted model to take about that long.
+
+        From half to one and a half times: no model finishes all that it runs in the same moment.
+        """
         self._rng = random.Random(seed)  # noqa: S311
         self._next = 0
+        self._pool = [item.request() for item in items(Side.HELD_OUT, min(count, HELD_OUT_ITEMS))]
+        for item in self._pool if delay_ms else ():
+            item["respuesta"] += f" [[delay_ms={round(delay_ms * self._rng.uniform(0.5, 1.5))}]]"
 
     def take(self, count: int) -> list[Item]:
         """So many answers, each of another student."""

@@ -72,8 +72,8 @@ def judge(
         judged.append(
             Judged(
                 Figure("memory growth", growth_mib, "MiB", limit),
-                "Run it for longer (--overload-seconds): what goes on growing is a leak; what stops is a cache, which "
-                "--max-memory-growth-mib may allow.",
+                "Run it for longer (--overload-seconds): what goes on growing is a leak. Or allow more: "
+                "--max-memory-growth-mib.",
             )
         )
     return judged

@@ -56,7 +56,7 @@ async def load(reports: Path, *options: str, **environment: str) -> Ended:
 async def test_limits_are_kept(tmp_path: Path) -> None:
     """Every way to be graded, on a stack that the run starts itself, with all that it leaves behind."""
     names = ("classes", "steady-grpc", "classes-generate")
-    few = ["--classes", "2", "--seconds", "2", "--classes-per-minute", "60"]
+    few = ["--delay-ms", "20", "--classes", "2", "--seconds", "2", "--classes-per-minute", "60"]
     # How fast it is says nothing here: other tests run beside this one.
     patient = ["--max-event-p95-ms", "5000", "--max-item-p95-s", "60"]
     run = await load(tmp_path, "--scenario", *names, *few, *patient)
@@ -99,7 +99,9 @@ async def test_nobody_there(tmp_path: Path) -> None:
 async def test_overload(tmp_path: Path) -> None:
     """Ten times more jobs than fit: only 202 and 429, and every accepted job is completed."""
     room = {"MAX_CONCURRENT_JOBS": "2", "MAX_QUEUED_JOBS": "3"}
-    run = await load(tmp_path, "--scenario", "overload", "--overload-seconds", "20", **room)
+    run = await load(
+        tmp_path, "--scenario", "overload", "--overload-seconds", "20", "--delay-ms", "200", **room
+    )
     assert run.status == 0, run.output
     figures = run.figures("overload")
     assert figures["other answers to POST"] == figures["accepted, but not completed"] == 0
