@@ -31,6 +31,8 @@ async def run(options: argparse.Namespace, further: list[str]) -> int:
     """The worst exit status of all scenarios."""
     report_dir: Path = options.report_dir
     statuses = []
+    if (ourselves := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ourselves.cancel)
     async with AsyncExitStack() as resources:
         target = Target(("--host", options.url))
         if not options.url:
@@ -86,7 +88,8 @@ def main() -> int:
     except (PlanError, SettingsError, StackError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("loadtest: ended before its time", file=sys.stderr)
         return 130
 
 
