@@ -56,7 +56,7 @@ async def load(reports: Path, *options: str, **environment: str) -> Ended:
 async def test_limits_are_kept(tmp_path: Path) -> None:
     """Every way to be graded, on a stack that the run starts itself, with all that it leaves behind."""
     names = ("classes", "steady-grpc", "classes-generate")
-    few = ["--delay-ms", "20", "--classes", "2", "--seconds", "2", "--classes-per-minute", "60"]
+    few = ["--delay-ms", "20", "--classes", "2", "--seconds", "1", "--classes-per-minute", "60"]
     # How fast it is says nothing here: other tests run beside this one.
     patient = ["--max-event-p95-ms", "5000", "--max-item-p95-s", "60"]
     run = await load(tmp_path, "--scenario", *names, *few, *patient)
