@@ -3,13 +3,14 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 ROUNDS ?= 20
+MODEL ?= scripted
 VENV := .venv/bin
 CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_model chaos benchmarks loadtest \
 	examples tests) bootstrap.py
 # Each holds a model.py that Triton imports by itself, with what lies beside it.
 BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm tests/scripted/gemma2/1)
 
-.PHONY: help setup tools run test test-fast test-slow chaos bench demo-model demo-eval lint format clean lock
+.PHONY: help setup tools run test test-fast test-slow chaos load bench demo-model demo-eval lint format clean lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,9 @@ test-slow: setup ## Run the tests that kill and measure the whole service (minut
 
 chaos: setup ## Kill everything at random moments; ROUNDS=200 for long
 	@$(VENV)/python -m chaos --rounds $(ROUNDS)
+
+load: setup ## Load a stack of its own, and judge; SCENARIO=overload, MODEL=demo, URL=http://... for a running one
+	@$(VENV)/python -m loadtest --model $(MODEL) $(if $(URL),--url $(URL)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 bench: setup ## Measure speed, latency, memory and fairness of the whole path, and the engine behind it
 	@$(VENV)/python -m benchmarks.speed

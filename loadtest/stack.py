@@ -1,0 +1,87 @@
+"""The stack that a load test starts for itself: as ``make run`` does, on free ports and with no old jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from local_stack.plan import DEMO_MODEL, ROOT, Plan, make_plan
+from local_stack.stack import Stack
+from orchestrator.config import Settings
+from tests.triton_process import SCRIPTED, free_ports
+
+PORTS = ("PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT", "TRITON_HTTP_PORT")
+SCRIPTED_DELAY_MS = 1000
+"""So that what is loaded is the service, not this machine: an instant model leaves it no processor time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the load goes, and what is known of it: as options of Locust."""
+
+    options: tuple[str, ...]
+
+
+class ScriptedPlan(Plan):
+    """The same with the scripted model in gemma2's place."""
+
+    @property
+    def triton_command(self) -> list[str]:
+        return [*super().triton_command, "--overlay", str(SCRIPTED), "--no-vllm"]
+
+
+@asynccontextmanager
+async def own_stack(model: str, run_dir: Path, say: Callable[[str], None]) -> AsyncIterator[Target]:
+    """Triton with ``model`` and the orchestrator, ended afterwards. Raises StackError, also when one died."""
+    with tempfile.TemporaryDirectory(prefix="avalua-load-") as jobs:
+        plan = plan_for(model, run_dir, Path(jobs))
+        async with Stack(plan, say) as stack:
+            watching = asyncio.create_task(stack.watch())
+            try:
+                yield Target(_options(plan, stack.orchestrator.pid, model))
+            finally:
+                watching.cancel()
+                (ended,) = await asyncio.gather(watching, return_exceptions=True)
+            if isinstance(ended, BaseExceptionGroup):
+                raise ended.exceptions[0]
+
+
+def plan_for(model: str, run_dir: Path, jobs: Path) -> Plan:
+    """What to start. ``model``: scripted, demo, a folder, or a name on the hub."""
+    from_file = {key: value for key, value in dotenv_values(ROOT / ".env").items() if value is not None}
+    own = {
+        **dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)),
+        "HOST": "127.0.0.1",
+        "RUN_DIR": str(run_dir),
+        "DATABASE_URL": f"sqlite:///{jobs / 'jobs.sqlite3'}",
+        "TRITON_GRPC_URL": "",
+        "TRITON_METRICS_URL": "",
+        "MODEL_NAME": str(DEMO_MODEL) if model in ("scripted", "demo") else model,
+    }
+    plan = make_plan(from_file | dict(os.environ) | own)
+    if model != "scripted":
+        return plan
+    return ScriptedPlan(**{field.name: getattr(plan, field.name) for field in fields(plan)})
+
+
+def _options(plan: Plan, pid: int, model: str) -> tuple[str, ...]:
+    room = sum(
+        int(plan.environment.get(name.upper()) or Settings.model_fields[name].default)
+        for name in ("max_concurrent_jobs", "max_queued_jobs")
+    )
+    options = {
+        "--host": plan.orchestrator_url,
+        "--grpc-url": f"127.0.0.1:{plan.triton_grpc_port}",
+        "--generate-url": plan.triton_http_url,
+        "--orchestrator-pid": pid,
+        "--room": room,
+        "--delay-ms": SCRIPTED_DELAY_MS if model == "scripted" else 0,
+    }
+    return tuple(str(part) for option in options.items() for part in option)
