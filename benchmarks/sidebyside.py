@@ -1,0 +1,231 @@
+"""``python -m benchmarks.sidebyside``: our service beside its alternatives, in one run.
+
+Every side has processes of its own, so that none finds in its cache what another left there. In each round
+all sides get the same texts, which nobody has seen before, one side after the other, in turning order. The
+figures to trust are the ratios of the medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.comparison import (
+    TITLES,
+    Round,
+    Summary,
+    check,
+    cost_table,
+    speed_table,
+    summarize_all,
+    verdicts,
+)
+from benchmarks.drawing import Bar, bars
+from benchmarks.meter import Meter, idle_cores
+from benchmarks.questions import FIXED_TOKENS, WARM_UP_FIRST, WARM_UP_ITEMS, Question, held_out
+from benchmarks.report import Figure, machine, table
+from benchmarks.sides.engine import Engine
+from benchmarks.sides.openai import OpenAI
+from benchmarks.sides.side import Setup, Side
+from benchmarks.sides.triton import BATCH, Stream, Whole
+from tests.triton_process import ROOT, TEST_MODEL
+from triton_common.settings import ModelSettings
+
+RESULTS = ROOT / "benchmarks" / "results"
+ROUND_TIMEOUT_S = 1200.0
+IDLE_S = 6.0
+MAX_IDLE_CORES = 0.2
+SIDES: Mapping[str, Callable[[Setup], Side]] = {
+    "a": Engine,
+    "b": lambda setup: Engine(setup, BATCH),
+    "b'": lambda setup: Stream(setup, lockstep=True),
+    "c": OpenAI,
+    "d": Stream,
+    "e": Whole,
+}
+LENGTHS: Mapping[str, int | None] = {"fixed": FIXED_TOKENS, "natural": None}
+HEADINGS = {"fixed": f"Answers of {FIXED_TOKENS} tokens", "natural": "Answers that end by themselves"}
+
+
+def say(words: str) -> None:
+    print(words, flush=True)
+
+
+async def open_side(name: str, setup: Setup, stack: AsyncExitStack) -> Side:
+    """A side that has answered once."""
+    started = time.monotonic()
+    side = await stack.enter_async_context(SIDES[name](setup))
+    await side.run(held_out(WARM_UP_ITEMS, WARM_UP_FIRST, setup.tokens))
+    say(f"  ({name}) {TITLES[name]} is ready after {time.monotonic() - started:.0f} s")
+    return side
+
+
+def check_idle(sides: Mapping[str, Side]) -> None:
+    """Raise RuntimeError where a side that nobody asks keeps a processor from the others."""
+    for name, side in sides.items():
+        busy = sum(idle_cores(side.roots, IDLE_S / len(sides)).values())
+        if busy > MAX_IDLE_CORES:
+            raise RuntimeError(f"({name}) uses {busy:.2f} processors while idle: use --one-at-a-time.")
+        say(f"  ({name}) uses {busy:.2f} processors while idle")
+
+
+async def turn(name: str, side: Side, questions: Sequence[Question]) -> Round:
+    """One side's turn in a round."""
+    meter = Meter(side.roots)
+    meter.start()
+    async with asyncio.timeout(ROUND_TIMEOUT_S):
+        outcome = await side.run(questions)
+    measured = Round(outcome, meter.read())
+    tokens = outcome.output_tokens / len(questions)
+    cpu_ms = 1000 * sum(measured.cost.cpu_s.values()) / len(questions)
+    marked = "" if outcome.graded is None else f", {outcome.graded} marked"
+    each = f"{tokens:.1f} tokens and {cpu_ms:.1f} ms CPU an item"
+    say(f"  ({name}) {measured.rate:6.1f} items/s, {each}{marked}")
+    return measured
+
+
+async def compare(
+    setup: Setup, names: Sequence[str], rounds: int, *, resident: bool
+) -> dict[str, list[Round]]:
+    """All rounds of one table. ``resident`` sides are started once, others for each of their turns."""
+    turns: dict[str, list[Round]] = {name: [] for name in names}
+    async with AsyncExitStack() as stack:
+        sides = {name: await open_side(name, setup, stack) for name in names} if resident else {}
+        if sides:
+            check_idle(sides)
+        for number in range(rounds):
+            say(f"round {number + 1} of {rounds}")
+            questions = held_out(setup.items, number * setup.items, setup.tokens)
+            for name in names if number % 2 == 0 else reversed(names):
+                if resident:
+                    turns[name].append(await turn(name, sides[name], questions))
+                    continue
+                async with AsyncExitStack() as alone:
+                    side = await open_side(name, setup, alone)
+                    turns[name].append(await turn(name, side, questions))
+    check(turns, setup.items, setup.tokens)
+    return turns
+
+
+def write(
+    out: Path, options: argparse.Namespace, tables: Mapping[str, Mapping[str, Summary]], figures: list[Figure]
+) -> None:
+    """The results as Markdown, JSON and SVG, and the Markdown on standard output."""
+    command = " ".join(["python -m benchmarks.sidebyside", *sys.argv[1:]])
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    lines = [
+        f"`{command}`, {date}, {machine()}. {options.items} texts a round, the same for all sides; "
+        f"{options.window} in flight on (c), (d) and (e).",
+    ]
+    for name, summaries in tables.items():
+        rounds = len(next(iter(summaries.values())).rates)
+        lines += ["", f"{HEADINGS[name]}, median of {rounds} rounds:", "", speed_table(summaries)]
+    lines += ["", table(figures)]
+    for name, summaries in tables.items():
+        lines += ["", f"{HEADINGS[name]}, by process:", "", cost_table(summaries)]
+    page = "\n".join(lines) + "\n"
+    content = {
+        "command": command,
+        "date": date,
+        "machine": machine(),
+        "items": options.items,
+        "window": options.window,
+        "tables": {
+            name: {side: asdict(summary) for side, summary in summaries.items()}
+            for name, summaries in tables.items()
+        },
+        "figures": [{**asdict(figure), "good": figure.good} for figure in figures],
+    }
+    drawn = {
+        HEADINGS[name]: [
+            Bar(
+                f"({side}) {TITLES[side].replace('`', '').partition(':')[0]}",
+                one.rate,
+                min(one.rates),
+                max(one.rates),
+            )
+            for side, one in summaries.items()
+        ]
+        for name, summaries in tables.items()
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "sidebyside.md").write_text(page, encoding="utf-8")
+    (out / "sidebyside.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (out / "sidebyside.svg").write_text(bars("Items a second", drawn), encoding="utf-8")
+    say(f"\n{page}\nThe same lies in {out}.")
+
+
+def engine_args(options: argparse.Namespace) -> dict[str, object]:
+    """The engine's arguments, for all sides: the settings', with what the command line says."""
+    extra = json.loads(os.environ.get("EXTRA_ENGINE_ARGS") or "{}")
+    if options.load_format:
+        extra["load_format"] = options.load_format
+    environment = {**os.environ, "MODEL_NAME": options.model, "EXTRA_ENGINE_ARGS": json.dumps(extra)}
+    return ModelSettings.from_env(environment).engine_args(options.device)
+
+
+def parse() -> argparse.Namespace:
+    description = __doc__.partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sidebyside", description=description)
+    parser.add_argument("--items", type=int, default=1000, help="texts a round")
+    parser.add_argument("--rounds", type=int, default=3, help="with answers of fixed length")
+    parser.add_argument("--natural-rounds", type=int, default=2, help="with answers that end by themselves")
+    parser.add_argument("--window", type=int, default=160, help="items in flight")
+    parser.add_argument("--sides", default=",".join(SIDES), help="which; (a) is always among them")
+    parser.add_argument("--model", default=str(TEST_MODEL), help="a folder, or a name on the hub")
+    parser.add_argument("--load-format", default="", help="vLLM's; dummy where there are no weights")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: in NVIDIA's image")
+    parser.add_argument(
+        "--one-at-a-time", action="store_true", help="start each side for its turn (as on a GPU)"
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the results are written")
+    options = parser.parse_args()
+    options.sides = [name for name in SIDES if name == "a" or name in options.sides.split(",")]
+    return options
+
+
+async def measure(options: argparse.Namespace, run_dir: Path) -> dict[str, dict[str, Summary]]:
+    tables = {}
+    for name, rounds in (("fixed", options.rounds), ("natural", options.natural_rounds)):
+        if not rounds:
+            continue
+        say(HEADINGS[name])
+        folder = run_dir / name
+        folder.mkdir()
+        setup = Setup(
+            folder=folder,
+            engine_args=engine_args(options),
+            device=options.device,
+            model=options.model,
+            tokens=LENGTHS[name],
+            window=options.window,
+            items=options.items,
+        )
+        # One GPU has no room for six models.
+        resident = options.device == "cpu" and not options.one_at_a_time
+        tables[name] = summarize_all(await compare(setup, options.sides, rounds, resident=resident))
+    return tables
+
+
+def main() -> int:
+    options = parse()
+    with tempfile.TemporaryDirectory(prefix="avalua-sidebyside-") as run_dir:
+        tables = asyncio.run(measure(options, Path(run_dir)))
+    figures = [
+        figure for name, summaries in tables.items() for figure in verdicts(summaries, HEADINGS[name].lower())
+    ]
+    write(options.out, options, tables, figures)
+    return 0 if all(figure.good for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
