@@ -10,21 +10,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.client import Client, make_items
-from benchmarks.drawing import Curve, curves
 from benchmarks.questions import ENGINE_ENVIRONMENT, FIXED_TOKENS, FREE, overlay
-from benchmarks.report import machine
+from benchmarks.results import RESULTS, write_growth
 from benchmarks.service import Service
-from benchmarks.sidebyside import RESULTS
-from benchmarks.steps import TOLERANCE, Growth, Step, table
+from benchmarks.steps import Growth, Step
 from demo_model.dataset import item
 from demo_model.phrases import Side
 from tests.triton_process import TEST_MODEL, TritonProcess
@@ -136,36 +132,6 @@ async def measure(options: argparse.Namespace, run_dir: Path) -> list[Growth]:
     return grown
 
 
-def write(out: Path, grown: Sequence[Growth]) -> None:
-    """The results as Markdown, JSON and SVG, and the Markdown on standard output."""
-    command = " ".join(["python -m benchmarks.growth", *sys.argv[1:]])
-    date = time.strftime("%Y-%m-%d", time.gmtime())
-    page = f"`{command}`, {date}, {machine()}.\n" + "".join(
-        f"\n{growth.title[0].upper()}{growth.title[1:]}:\n\n{table(growth)}\n" for growth in grown
-    )
-    content = {
-        "command": command,
-        "date": date,
-        "machine": machine(),
-        "tolerance": TOLERANCE,
-        "growth": [{**asdict(growth), "worse_than_linear": growth.bad()} for growth in grown],
-    }
-    drawn = [
-        Curve(
-            growth.title,
-            "seconds",
-            [(step.size, step.median) for step in growth.steps],
-            frozenset(map(float, growth.bad())),
-        )
-        for growth in grown
-    ]
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "growth.md").write_text(page, encoding="utf-8")
-    (out / "growth.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (out / "growth.svg").write_text(curves("How cost grows", drawn), encoding="utf-8")
-    print(f"\n{page}\nThe same lies in {out}.", flush=True)
-
-
 def main() -> int:
     description = __doc__.partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=description)
@@ -179,7 +145,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="avalua-growth-") as run_dir:
         grown = asyncio.run(measure(options, Path(run_dir)))
-    write(options.out, grown)
+    print(f"\n{write_growth(options.out, grown)}\nThe same lies in {options.out}.", flush=True)
     return 1 if any(growth.bad() for growth in grown) else 0
 
 

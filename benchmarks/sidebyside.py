@@ -16,31 +16,19 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.comparison import (
-    TITLES,
-    Round,
-    Summary,
-    check,
-    cost_table,
-    speed_table,
-    summarize_all,
-    verdicts,
-)
-from benchmarks.drawing import Bar, bars
+from benchmarks.comparison import TITLES, Round, Summary, check, summarize_all, verdicts
 from benchmarks.meter import Meter, idle_cores
 from benchmarks.questions import FIXED_TOKENS, WARM_UP_FIRST, WARM_UP_ITEMS, Question, held_out
-from benchmarks.report import Figure, machine, table
+from benchmarks.results import RESULTS, write_comparison
 from benchmarks.sides.engine import Engine
 from benchmarks.sides.openai import OpenAI
 from benchmarks.sides.side import Setup, Side
 from benchmarks.sides.triton import BATCH, Stream, Whole
-from tests.triton_process import ROOT, TEST_MODEL
+from tests.triton_process import TEST_MODEL
 from triton_common.settings import ModelSettings
 
-RESULTS = ROOT / "benchmarks" / "results"
 ROUND_TIMEOUT_S = 1200.0
 IDLE_S = 6.0
 MAX_IDLE_CORES = 0.2
@@ -52,8 +40,10 @@ SIDES: Mapping[str, Callable[[Setup], Side]] = {
     "d": Stream,
     "e": Whole,
 }
-LENGTHS: Mapping[str, int | None] = {"fixed": FIXED_TOKENS, "natural": None}
-HEADINGS = {"fixed": f"Answers of {FIXED_TOKENS} tokens", "natural": "Answers that end by themselves"}
+LENGTHS: Mapping[str, int | None] = {
+    f"Answers of {FIXED_TOKENS} tokens": FIXED_TOKENS,
+    "Answers that end by themselves": None,
+}
 
 
 def say(words: str) -> None:
@@ -116,54 +106,6 @@ async def compare(
     return turns
 
 
-def write(
-    out: Path, options: argparse.Namespace, tables: Mapping[str, Mapping[str, Summary]], figures: list[Figure]
-) -> None:
-    """The results as Markdown, JSON and SVG, and the Markdown on standard output."""
-    command = " ".join(["python -m benchmarks.sidebyside", *sys.argv[1:]])
-    date = time.strftime("%Y-%m-%d", time.gmtime())
-    lines = [
-        f"`{command}`, {date}, {machine()}. {options.items} texts a round, the same for all sides; "
-        f"{options.window} in flight on (c), (d) and (e).",
-    ]
-    for name, summaries in tables.items():
-        rounds = len(next(iter(summaries.values())).rates)
-        lines += ["", f"{HEADINGS[name]}, median of {rounds} rounds:", "", speed_table(summaries)]
-    lines += ["", table(figures)]
-    for name, summaries in tables.items():
-        lines += ["", f"{HEADINGS[name]}, by process:", "", cost_table(summaries)]
-    page = "\n".join(lines) + "\n"
-    content = {
-        "command": command,
-        "date": date,
-        "machine": machine(),
-        "items": options.items,
-        "window": options.window,
-        "tables": {
-            name: {side: asdict(summary) for side, summary in summaries.items()}
-            for name, summaries in tables.items()
-        },
-        "figures": [{**asdict(figure), "good": figure.good} for figure in figures],
-    }
-    drawn = {
-        HEADINGS[name]: [
-            Bar(
-                f"({side}) {TITLES[side].replace('`', '').partition(':')[0]}",
-                one.rate,
-                min(one.rates),
-                max(one.rates),
-            )
-            for side, one in summaries.items()
-        ]
-        for name, summaries in tables.items()
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "sidebyside.md").write_text(page, encoding="utf-8")
-    (out / "sidebyside.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (out / "sidebyside.svg").write_text(bars("Items a second", drawn), encoding="utf-8")
-    say(f"\n{page}\nThe same lies in {out}.")
-
-
 def engine_args(options: argparse.Namespace) -> dict[str, object]:
     """The engine's arguments, for all sides: the settings', with what the command line says."""
     extra = json.loads(os.environ.get("EXTRA_ENGINE_ARGS") or "{}")
@@ -194,25 +136,28 @@ def parse() -> argparse.Namespace:
 
 
 async def measure(options: argparse.Namespace, run_dir: Path) -> dict[str, dict[str, Summary]]:
+    """The tables by their headings."""
     tables = {}
-    for name, rounds in (("fixed", options.rounds), ("natural", options.natural_rounds)):
+    for (heading, tokens), rounds in zip(
+        LENGTHS.items(), (options.rounds, options.natural_rounds), strict=True
+    ):
         if not rounds:
             continue
-        say(HEADINGS[name])
-        folder = run_dir / name
+        say(heading)
+        folder = run_dir / ("natural" if tokens is None else "fixed")
         folder.mkdir()
         setup = Setup(
             folder=folder,
             engine_args=engine_args(options),
             device=options.device,
             model=options.model,
-            tokens=LENGTHS[name],
+            tokens=tokens,
             window=options.window,
             items=options.items,
         )
         # One GPU has no room for six models.
         resident = options.device == "cpu" and not options.one_at_a_time
-        tables[name] = summarize_all(await compare(setup, options.sides, rounds, resident=resident))
+        tables[heading] = summarize_all(await compare(setup, options.sides, rounds, resident=resident))
     return tables
 
 
@@ -221,9 +166,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="avalua-sidebyside-") as run_dir:
         tables = asyncio.run(measure(options, Path(run_dir)))
     figures = [
-        figure for name, summaries in tables.items() for figure in verdicts(summaries, HEADINGS[name].lower())
+        figure for heading, summaries in tables.items() for figure in verdicts(summaries, heading.lower())
     ]
-    write(options.out, options, tables, figures)
+    in_flight = f"{options.window} in flight on (c), (d) and (e)"
+    conditions = f"{options.items} texts a round, the same for all sides; {in_flight}"
+    say(f"\n{write_comparison(options.out, conditions, tables, figures)}\nThe same lies in {options.out}.")
     return 0 if all(figure.good for figure in figures) else 1
 
 
