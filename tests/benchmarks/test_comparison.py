@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,8 @@ from benchmarks.meter import Cost, label
 from benchmarks.questions import FIXED_TOKENS, beside_preprocess, held_out, overlay
 from benchmarks.sidebyside import SIDES
 from benchmarks.sides.openai import flags
-from benchmarks.sides.side import Outcome
+from benchmarks.sides.side import Outcome, Setup
+from benchmarks.sides.triton import make_server
 from triton_common.settings import ModelSettings
 
 ITEMS = 10
@@ -128,6 +130,16 @@ def test_the_engines_get_the_same_arguments() -> None:
     assert "--enable-prefix-caching" in words
     assert words[words.index("--compilation-config") + 1] == '{"mode": 2}'
     assert flags({"enable_chunked_prefill": False}) == ["--no-enable-chunked-prefill"]
+
+
+def test_in_the_image_the_same_model_is_served(tmp_path: Path) -> None:
+    """NVIDIA's server gets the arguments that the other sides get, and the forced length."""
+    setup = Setup(tmp_path, {"model": "m", "load_format": "dummy"}, "cuda", "m", FIXED_TOKENS, 160, ITEMS)
+    server = make_server(setup, tmp_path / "triton")
+    assert server.command[0] == "/opt/tritonserver/bin/tritonserver"
+    served = tmp_path / "triton" / "model_repository"
+    assert json.loads((served / "gemma2" / "1" / "model.json").read_text("utf-8")) == setup.engine_args
+    assert "'ignore_eos': True" in (served / "preprocess" / "1" / "sampling.py").read_text("utf-8")
 
 
 def test_the_overlay_forces_the_length_and_nothing_else(tmp_path: Path) -> None:
