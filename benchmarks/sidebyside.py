@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.comparison import TITLES, Round, Summary, check, summarize_all, verdicts
@@ -40,6 +41,8 @@ SIDES: Mapping[str, Callable[[Setup], Side]] = {
     "d": Stream,
     "e": Whole,
 }
+ASKED_FOR_LENGTH = ("a", "b", "c")
+"""Sides that are told with each request how long its answer is to be: they serve for all tables."""
 LENGTHS: Mapping[str, int | None] = {
     f"Answers of {FIXED_TOKENS} tokens": FIXED_TOKENS,
     "Answers that end by themselves": None,
@@ -84,23 +87,25 @@ async def turn(name: str, side: Side, questions: Sequence[Question]) -> Round:
 
 
 async def compare(
-    setup: Setup, names: Sequence[str], rounds: int, *, resident: bool
+    setup: Setup, names: Sequence[str], numbers: range, kept: Mapping[str, Side] | None
 ) -> dict[str, list[Round]]:
-    """All rounds of one table. ``resident`` sides are started once, others for each of their turns."""
+    """All rounds of one table; ``numbers`` are theirs, and say which texts they get.
+
+    Without ``kept`` sides each side is started for its turn alone. Else those that are missing in it are
+    started once.
+    """
     turns: dict[str, list[Round]] = {name: [] for name in names}
     async with AsyncExitStack() as stack:
-        sides = {name: await open_side(name, setup, stack) for name in names} if resident else {}
-        if sides:
+        sides = dict(kept or {})
+        if kept is not None:
+            sides |= {name: await open_side(name, setup, stack) for name in names if name not in kept}
             check_idle(sides)
-        for number in range(rounds):
-            say(f"round {number + 1} of {rounds}")
+        for number in numbers:
+            say(f"round {number - numbers.start + 1} of {len(numbers)}")
             questions = held_out(setup.items, number * setup.items, setup.tokens)
             for name in names if number % 2 == 0 else reversed(names):
-                if resident:
-                    turns[name].append(await turn(name, sides[name], questions))
-                    continue
                 async with AsyncExitStack() as alone:
-                    side = await open_side(name, setup, alone)
+                    side = sides.get(name) or await open_side(name, setup, alone)
                     turns[name].append(await turn(name, side, questions))
     check(turns, setup.items, setup.tokens)
     return turns
@@ -137,27 +142,38 @@ def parse() -> argparse.Namespace:
 
 async def measure(options: argparse.Namespace, run_dir: Path) -> dict[str, dict[str, Summary]]:
     """The tables by their headings."""
+    setup = Setup(
+        folder=run_dir,
+        engine_args=engine_args(options),
+        device=options.device,
+        model=options.model,
+        tokens=None,
+        window=options.window,
+        items=options.items,
+    )
     tables = {}
-    for (heading, tokens), rounds in zip(
-        LENGTHS.items(), (options.rounds, options.natural_rounds), strict=True
-    ):
-        if not rounds:
-            continue
-        say(heading)
-        folder = run_dir / ("natural" if tokens is None else "fixed")
-        folder.mkdir()
-        setup = Setup(
-            folder=folder,
-            engine_args=engine_args(options),
-            device=options.device,
-            model=options.model,
-            tokens=tokens,
-            window=options.window,
-            items=options.items,
-        )
+    async with AsyncExitStack() as stack:
+        kept: dict[str, Side] | None = None
         # One GPU has no room for six models.
-        resident = options.device == "cpu" and not options.one_at_a_time
-        tables[heading] = summarize_all(await compare(setup, options.sides, rounds, resident=resident))
+        if options.device == "cpu" and not options.one_at_a_time:
+            kept = {
+                name: await open_side(name, setup, stack)
+                for name in options.sides
+                if name in ASKED_FOR_LENGTH
+            }
+        first = 0
+        for (heading, tokens), rounds in zip(
+            LENGTHS.items(), (options.rounds, options.natural_rounds), strict=True
+        ):
+            if not rounds:
+                continue
+            say(heading)
+            folder = run_dir / ("natural" if tokens is None else "fixed")
+            folder.mkdir()
+            table = replace(setup, folder=folder, tokens=tokens)
+            # Texts that an earlier table had are known to the sides that were kept.
+            numbers = range(first, first := first + rounds)
+            tables[heading] = summarize_all(await compare(table, options.sides, numbers, kept))
     return tables
 
 
