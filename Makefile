@@ -10,10 +10,11 @@ CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_m
 # Each holds a model.py that Triton imports by itself, with what lies beside it.
 BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm tests/scripted/gemma2/1)
 
-.PHONY: help setup tools run test test-fast test-slow chaos load bench demo-model demo-eval lint format clean lock
+.PHONY: help setup tools run test test-fast test-slow chaos load bench bench-service bench-growth demo-model demo-eval \
+	lint format clean lock
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install everything from the locks (a second run takes seconds)
 	@$(PYTHON) bootstrap.py
@@ -39,10 +40,15 @@ chaos: setup ## Kill everything at random moments; ROUNDS=200 for long
 load: setup ## Load a stack of its own, and judge; SCENARIO=overload, MODEL=demo, URL=http://... for a running one
 	@$(VENV)/python -m loadtest --model $(MODEL) $(if $(URL),--url $(URL)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
-bench: setup ## Measure speed, latency, memory and fairness of the whole path, and the engine behind it
+bench: setup ## Measure the service beside its alternatives: BENCH="--items 60 --rounds 1" for a quick trial
+	@$(VENV)/python -m benchmarks.sidebyside $(BENCH)
+
+bench-service: setup ## Measure latency, memory and fairness of the whole path, without a language model
 	@$(VENV)/python -m benchmarks.speed
 	@$(VENV)/python -m benchmarks.fairness
-	@$(VENV)/python -m benchmarks.ensemble
+
+bench-growth: setup ## Measure how cost grows with items, with jobs at once and with long answers
+	@$(VENV)/python -m benchmarks.growth
 
 demo-model: setup ## Train the demo model again (40 minutes on one core)
 	@.venv-server/bin/python -m demo_model.train

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 READ_BYTES = 256 * 1024
@@ -35,9 +35,11 @@ class Client:
     def __init__(self, port: int) -> None:
         self._port = port
 
-    async def submit(self, items: list[dict[str, str]]) -> str:
+    async def submit(self, items: Sequence[Mapping[str, str]]) -> str:
         """Post a job and return its id."""
-        answer = json.loads(await self._call("POST", "/evaluate", json.dumps({"items": items}).encode()))
+        answer = json.loads(
+            await self._call("POST", "/evaluate", json.dumps({"items": list(items)}).encode())
+        )
         job_id: str = answer["job_id"]
         return job_id
 
@@ -64,10 +66,14 @@ class Client:
 
     async def check(self, job_id: str, count: int) -> None:
         """Raises RuntimeError unless every item of the job was graded, each from its own text."""
-        answer = json.loads(await self._call("GET", f"/results/{job_id}"))
-        got = [(row["index"], row["id_alumno"], row["feedback"]) for row in answer["results"]]
+        got = [(row["index"], row["id_alumno"], row["feedback"]) for row in await self.results(job_id)]
         if got != [(index, f"A{index}", f"Resposta: Mot{index}") for index in range(count)]:
             raise RuntimeError(f"job {job_id} has wrong results")
+
+    async def results(self, job_id: str) -> list[dict[str, Any]]:
+        """What is finished of the job, in the order of its items."""
+        rows: list[dict[str, Any]] = json.loads(await self._call("GET", f"/results/{job_id}"))["results"]
+        return rows
 
     async def _call(self, method: str, path: str, body: bytes = b"") -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=READ_BYTES)

@@ -1,8 +1,7 @@
-"""vLLM's ``LLM.generate`` in its own process: the limit that the ensemble is measured against.
+"""vLLM's ``LLM.generate`` in its own process: the limit that the service is measured against.
 
-Run by ``benchmarks.ensemble`` in the server's environment. Reads prompts and sampling parameters as one
-JSON line ``[[prompt, {parameters}], ...]`` on standard input, then one line "go" for each round; answers
-each with one JSON line.
+Run by ``benchmarks.sides.engine`` in the server's environment. Each line on standard input is one round,
+``{"group": how many at a time or null, "work": [[prompt, {parameters}], ...]}``, and gets one line back.
 """
 
 from __future__ import annotations
@@ -11,8 +10,29 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+
+
+def measure(llm: Any, prompts: list[str], sampling: list[Any], group: int) -> dict[str, Any]:
+    """One round over ``prompts``, so many at a time. An item is answered when ``generate`` returns."""
+    outputs: list[Any] = []
+    groups = []
+    started = time.perf_counter()
+    for first in range(0, len(prompts), group):
+        chosen = slice(first, first + group)
+        sent = time.perf_counter() - started
+        answers = llm.generate(prompts[chosen], sampling[chosen], use_tqdm=False)
+        groups.append((sent, time.perf_counter() - started, len(answers)))
+        outputs += answers
+    return {
+        "seconds": time.perf_counter() - started,
+        "requests": len(outputs),
+        "input_tokens": sum(len(output.prompt_token_ids) for output in outputs),
+        "output_tokens": sum(len(output.outputs[0].token_ids) for output in outputs),
+        "groups": groups,
+    }
 
 
 def main() -> None:
@@ -20,24 +40,15 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     from vllm import LLM, SamplingParams  # noqa: PLC0415  after the environment and stdout are set
-    from vllm.sampling_params import StructuredOutputsParams  # noqa: PLC0415
 
     llm = LLM(**json.loads(sys.argv[1]))
-    work = json.loads(sys.stdin.readline())
-    prompts = [prompt for prompt, _ in work]
-    sampling = []
-    for _, parameters in work:
-        if structure := parameters.pop("structured_outputs", None):
-            parameters["structured_outputs"] = StructuredOutputsParams(**json.loads(structure))
-        sampling.append(SamplingParams(**parameters))
-    llm.generate(prompts[:16], sampling[:16], use_tqdm=False)
     print(json.dumps({"ready": True}), file=answers, flush=True)
-    for _ in sys.stdin:
-        started = time.perf_counter()
-        outputs = llm.generate(prompts, sampling, use_tqdm=False)
-        elapsed = time.perf_counter() - started
-        tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
-        print(json.dumps({"seconds": elapsed, "output_tokens": tokens}), file=answers, flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        prompts = [prompt for prompt, _ in asked["work"]]
+        sampling = [SamplingParams(**parameters) for _, parameters in asked["work"]]
+        told = measure(llm, prompts, sampling, asked["group"] or len(prompts))
+        print(json.dumps(told), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,18 @@ def table(figures: list[Figure]) -> str:
 
 
 def machine() -> str:
-    """What the figures depend on: processors, and how busy others kept them."""
-    return f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f} at the end"
+    """What the figures depend on: processors, memory, and how busy others kept them."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    ]
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    processor = f" ({names[0]})" if names else ""
+    return (
+        f"{os.cpu_count()} processors{processor}, {memory_gib:.0f} GiB of memory, "
+        f"load average {os.getloadavg()[0]:.1f} at the end"
+    )
 
 
 def publish(title: str, figures: list[Figure], path: Path | None) -> None:

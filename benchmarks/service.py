@@ -1,9 +1,10 @@
-"""The real service for a benchmark: a Triton with the scripted model, and the orchestrator, as children."""
+"""The real service for a benchmark: a Triton and the orchestrator, as children."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,17 +17,27 @@ from local_stack.readiness import wait_ready
 from tests.triton_process import ROOT, TritonProcess
 from triton_cpu.serve import remove_stale_memory
 
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 300.0
 MIB = 1024 * 1024
 
 
 class Service:
     """Both processes. Use as a context manager: leaving it ends them."""
 
-    def __init__(self, run_dir: Path, module: str = "orchestrator") -> None:
-        """``module`` is what starts the orchestrator."""
+    def __init__(
+        self,
+        run_dir: Path,
+        module: str = "orchestrator",
+        *,
+        server: TritonProcess | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """``module`` is what starts the orchestrator, ``settings`` are its.
+
+        ``server`` is a Triton that is not started yet; without one the model is the scripted one.
+        """
         self.port = free_ports(1)[0]
-        server = TritonProcess.scripted(run_dir / "triton")
+        self.server = server = server or TritonProcess.scripted(run_dir / "triton")
         self.grpc_url = server.grpc_url
         self._http_url, self._http_port = server.http_url, server.http_port
         self._triton = Child("Triton", server.command, server.environment, run_dir / "triton.log")
@@ -39,6 +50,7 @@ class Service:
             "TRITON_GRPC_URL": server.grpc_url,
             "TRITON_METRICS_URL": server.metrics_url,
             "TRACE_FILE": str(run_dir / "commits.txt"),
+            **(settings or {}),
         }
         command = [sys.executable, "-m", module]
         self._orchestrator = Child("The orchestrator", command, environment, run_dir / "orchestrator.log")
@@ -61,6 +73,10 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._resources.aclose()
+
+    @property
+    def triton_pid(self) -> int:
+        return self._triton.pid
 
     @property
     def orchestrator_pid(self) -> int:

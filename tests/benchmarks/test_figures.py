@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -22,6 +24,17 @@ def measure(name: str, path: Path, *options: str) -> dict[str, float]:
     assert run.returncode in (0, 1), run.stderr
     assert "| figure | value |" in run.stdout, run.stderr
     return {figure["name"]: figure["value"] for figure in json.loads(path.read_text("utf-8"))["figures"]}
+
+
+def results(name: str, folder: Path, *options: str) -> dict[str, Any]:
+    """What a benchmark writes down; its page and its plot have to be there too."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--out", str(folder), *options]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert run.returncode in (0, 1), run.stderr
+    assert (folder / f"{name}.md").read_text("utf-8") in run.stdout, run.stderr
+    ElementTree.parse(folder / f"{name}.svg")  # noqa: S314  our own
+    written: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    return written
 
 
 @pytest.mark.chaos
@@ -41,6 +54,43 @@ def test_fairness(tmp_path: Path) -> None:
     figures = measure("fairness", tmp_path / "fairness.json", "--large", "400", "--delay-ms", "200")
     assert figures["alone, median"] >= 0.2
     assert figures["in company, median"] >= 0.2
+
+
+@pytest.mark.chaos
+@pytest.mark.xdist_group("chaos")
+def test_side_by_side(tmp_path: Path) -> None:
+    """The limit, ten by ten and the whole service did the same work, and each has its figures."""
+    sizes = ["--items", "20", "--rounds", "1", "--natural-rounds", "0", "--sides", "a,b',e"]
+    tables = results("sidebyside", tmp_path, *sizes)["tables"]
+    (summaries,) = tables.values()
+    assert set(summaries) == {"a", "b'", "e"}
+    assert {one["output_tokens"] for one in summaries.values()} == {40.0}
+    assert {"tritonserver", "gemma2 (stub)", "orchestrator", "client"} <= set(summaries["e"]["cpu_ms"])
+    assert summaries["a"]["peak_mib"]["engine"] > 100
+
+
+@pytest.mark.chaos
+@pytest.mark.xdist_group("chaos")
+def test_growth(tmp_path: Path) -> None:
+    """Items, jobs and lengths each give a curve."""
+    sizes = [
+        "--items",
+        "10",
+        "50",
+        "--jobs",
+        "1",
+        "2",
+        "--job-items",
+        "20",
+        "--words",
+        "20",
+        "40",
+        "--texts",
+        "4",
+    ]
+    grown = results("growth", tmp_path, "--rounds", "1", *sizes)["growth"]
+    assert [[step["size"] for step in one["steps"]] for one in grown] == [[10, 50], [1, 2], [20, 40]]
+    assert all(step["seconds"][0] > 0 for one in grown for step in one["steps"])
 
 
 def test_a_missed_limit_shows() -> None:
