@@ -13,9 +13,10 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from local_stack.plan import DEMO_MODEL, ROOT, Plan, make_plan
+from local_stack.ports import free_ports
 from local_stack.stack import Stack
 from orchestrator.config import Settings
-from tests.triton_process import SCRIPTED, free_ports
+from tests.triton_process import SCRIPTED
 
 PORTS = ("PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT", "TRITON_HTTP_PORT")
 SCRIPTED_DELAY_MS = 1000

@@ -14,8 +14,9 @@ import aiohttp
 from benchmarks.questions import Question
 from benchmarks.sides.side import READY_TIMEOUT_S, STOP_TIMEOUT_S, Outcome, Setup
 from local_stack.child import Child
+from local_stack.ports import free_ports
 from local_stack.readiness import wait_ready
-from tests.triton_process import ROOT, free_ports
+from tests.triton_process import ROOT
 
 ANSWER_TIMEOUT_S = 900.0
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.ports import free_ports
 from tests.orchestrator.conftest import OwnProcess, own_process
-from tests.triton_process import ROOT, free_ports
+from tests.triton_process import ROOT
 
 TIMEOUT_S = 150.0
 
