@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import triton_python_backend_utils as pb_utils
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.v1.engine.llm_engine import LLMEngine
 
+from inprocess.decoding import remember_decoded_tokens
 from inprocess.engine import EngineThread
 from inprocess.generation import FINAL, Generation
 from inprocess.metrics import MetricsReporter
@@ -45,7 +47,11 @@ class Backend:
             # Nobody would see vLLM's statistics: don't gather them.
             engine_args.disable_log_stats = True
         max_pending = int(self._parameter("MAX_PENDING_REQUESTS") or DEFAULT_MAX_PENDING)
+        remember_decoded_tokens()
         self._engine = EngineThread(lambda: self._build(engine_args), self, max_pending=max_pending)
+        # What is loaded by now stays until the end: the collector need not walk it again.
+        gc.collect()
+        gc.freeze()
 
     def _parameter(self, name: str) -> str:
         return str(self._parameters.get(name, {}).get("string_value", ""))

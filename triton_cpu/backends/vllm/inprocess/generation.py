@@ -23,24 +23,30 @@ EXTRAS = (
 )
 
 
-def scalar(request: Any, name: str) -> Any:
+def read_inputs(request: Any) -> dict[str, Any]:
+    """All inputs that were sent, by name, as flat arrays.
+
+    In one pass: the server's look-up by name walks through all of them each time, and the engine waits.
+    """
+    return {tensor.name(): tensor.as_numpy().reshape(-1) for tensor in request.inputs()}
+
+
+def scalar(inputs: dict[str, Any], name: str) -> Any:
     """The one element of an optional input, or None where it wasn't sent."""
-    tensor = pb_utils.get_input_tensor_by_name(request, name)
-    return None if tensor is None else tensor.as_numpy().reshape(-1)[0]
+    values = inputs.get(name)
+    return None if values is None else values[0]
 
 
-def read_prompt(request: Any) -> tuple[str, Any]:
+def read_prompt(inputs: dict[str, Any]) -> tuple[str, Any]:
     """The prompt's text, and what vLLM takes for it (with its images, where some were sent)."""
-    raw = scalar(request, "text_input")
+    raw = scalar(inputs, "text_input")
     text = raw.decode("utf-8") if isinstance(raw, bytes) else str(raw)
-    images = pb_utils.get_input_tensor_by_name(request, "image")
-    if images is None or not images.as_numpy().size:
+    images = inputs.get("image")
+    if images is None or not images.size:
         return text, text
     from PIL import Image  # noqa: PLC0415  text models never need it
 
-    pictures = [
-        Image.open(BytesIO(base64.b64decode(image))).convert("RGB") for image in images.as_numpy().reshape(-1)
-    ]
+    pictures = [Image.open(BytesIO(base64.b64decode(image))).convert("RGB") for image in images]
     return text, {"prompt": text, "multi_modal_data": {"image": pictures}}
 
 
@@ -66,14 +72,15 @@ class Generation:
         self.id = request_id
         self.sender = request.get_response_sender()
         self.done = False
-        self.prompt_text, self.prompt = read_prompt(request)
-        self.stream = bool(scalar(request, "stream"))
-        exclude = scalar(request, "exclude_input_in_output")
+        inputs = read_inputs(request)
+        self.prompt_text, self.prompt = read_prompt(inputs)
+        self.stream = bool(scalar(inputs, "stream"))
+        exclude = scalar(inputs, "exclude_input_in_output")
         if self.stream and exclude is not None and not exclude:
             raise ParameterError("When streaming, `exclude_input_in_output` = False is not allowed.")
         self.prepend_prompt = not self.stream and not exclude
-        self.extras = frozenset(name for name in EXTRAS if scalar(request, name))
-        parameters = scalar(request, "sampling_parameters")
+        self.extras = frozenset(name for name in EXTRAS if scalar(inputs, name))
+        parameters = scalar(inputs, "sampling_parameters")
         self.params = read_parameters(
             request.parameters() if parameters is None else parameters.decode("utf-8"), stream=self.stream
         )
