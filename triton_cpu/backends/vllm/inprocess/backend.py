@@ -20,6 +20,7 @@ from inprocess.decoding import remember_decoded_tokens
 from inprocess.engine import EngineThread
 from inprocess.generation import FINAL, Generation
 from inprocess.metrics import MetricsReporter
+from inprocess.top_p import select_instead_of_sorting
 
 UNHEALTHY = "Model is unavailable due to unhealthy vLLM engine"
 DEFAULT_MAX_PENDING = 20_000
@@ -48,6 +49,7 @@ class Backend:
             engine_args.disable_log_stats = True
         max_pending = int(self._parameter("MAX_PENDING_REQUESTS") or DEFAULT_MAX_PENDING)
         remember_decoded_tokens()
+        select_instead_of_sorting()
         self._engine = EngineThread(lambda: self._build(engine_args), self, max_pending=max_pending)
         # What is loaded by now stays until the end: the collector need not walk it again.
         gc.collect()
