@@ -26,14 +26,13 @@ def selecting(apply: Apply) -> Apply:
     ) -> torch.Tensor:
         if p is None or k is not None:
             return apply(logits, k, p, allow_cpu_sync)
-        top, places = logits.topk(min(LIKELIEST, logits.shape[-1]), dim=-1)
-        shares = (top - logits.logsumexp(dim=-1, keepdim=True)).exp_()
+        shares, places = logits.softmax(dim=-1).topk(min(LIKELIEST, logits.shape[-1]), dim=-1)
         reached = shares.cumsum(dim=-1)
         # A token is outside once the likelier ones have the share p; the likeliest never is.
         outside = reached - shares >= p.unsqueeze(dim=1)
         outside[:, 0] = False
         kept = torch.full_like(logits, -float("inf"))
-        kept.scatter_(1, places, top.masked_fill_(outside, -float("inf")))
+        kept.scatter_(1, places, logits.gather(1, places).masked_fill_(outside, -float("inf")))
         # With p = 1 all stay, however unlikely: sums that round to 1 must not decide that.
         larger = ((reached[:, -1] < p) | (p >= 1.0)).nonzero().squeeze(dim=1)
         if larger.numel():
