@@ -75,6 +75,13 @@ class Client:
         rows: list[dict[str, Any]] = json.loads(await self._call("GET", f"/results/{job_id}"))["results"]
         return rows
 
+    async def metric(self, name: str) -> float:
+        """One series of the service's metrics, by its name with its labels; 0 where there is none yet."""
+        for line in (await self._call("GET", "/metrics")).decode().splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.rpartition(" ")[2])
+        return 0.0
+
     async def _call(self, method: str, path: str, body: bytes = b"") -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=READ_BYTES)
         try:

@@ -27,6 +27,7 @@ SUPERVISION = SupervisionSettings(
     triton_probe_failures=2,
     triton_max_restarts=1_000_000,
     triton_restart_window_s=0.01,
+    triton_start_timeout_s=25.0,
 )
 MAX_DOWN_S = 0.5
 STUB = "triton_python_backend_stub"

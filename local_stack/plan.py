@@ -16,6 +16,8 @@ DEMO_MODEL = ROOT / "demo_model" / "checkpoint"
 DRAIN_TIMEOUT_S = "4"
 """Shorter than in production: Ctrl-C has to end everything within ten seconds."""
 
+DEMO_START_TIMEOUT_S = "180"
+
 
 class PlanError(ValueError):
     """The stack can't be started like this. Its text is one line that says what to do."""
@@ -93,6 +95,8 @@ def make_plan(env: Mapping[str, str]) -> Plan:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
     }
+    # The demo model is there within a minute: a start that takes longer than this hangs.
+    patience = {"TRITON_START_TIMEOUT_S": DEMO_START_TIMEOUT_S} if model == str(DEMO_MODEL) else {}
     return Plan(
         host=env.get("HOST") or "0.0.0.0",  # noqa: S104  the documented default
         port=ports["PORT"],
@@ -102,6 +106,6 @@ def make_plan(env: Mapping[str, str]) -> Plan:
         run_dir=run_dir,
         model=model,
         notice=notice,
-        supervision=SupervisionSettings.from_env(env),
+        supervision=SupervisionSettings.from_env({**patience, **env}),
         environment=environment,
     )

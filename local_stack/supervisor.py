@@ -20,7 +20,6 @@ from local_stack.readiness import wait_ready
 from triton_common.probe import NotGradingError, Probe
 from triton_common.supervision import Pulse, SupervisionSettings
 
-READY_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 3.0
 START_ATTEMPTS = 3
 BACKOFF_MAX_S = 30.0
@@ -45,13 +44,14 @@ class Supervisor:
         `lock_exception`.
         """
         url = f"http://127.0.0.1:{self._http_port}/v2/health/ready"
+        timeout_s = self._settings.triton_start_timeout_s
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(CrashError), stop=stop_after_attempt(START_ATTEMPTS), reraise=True
         ):
             with attempt:
                 await self._triton.kill()
                 await self._triton.start()
-                await wait_ready(self._triton, url, READY_TIMEOUT_S, self._say)
+                await wait_ready(self._triton, url, timeout_s, self._say)
 
     async def keep(self) -> None:
         """Restart Triton whenever it is needed. Returns never; raises StackError when it gives up.

@@ -37,7 +37,7 @@ CODES = frozenset(
 )
 OTHER = "other"
 MANY_ATTEMPTS = 5  # items that took as many or more are counted together
-SHORT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+SHORT_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
 LONG_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 # Each counter and histogram would have a second series that only tells when it was made.

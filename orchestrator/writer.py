@@ -13,10 +13,10 @@ from orchestrator.metrics import Metrics
 from orchestrator.store import Change, Store
 
 # A commit costs the same for one batch as for ten. After a quiet time it goes at once; under load it waits
-# for company, so that commits take a twentieth of the time at most, however slow the disk. The end of a job
-# does not wait.
+# for company, longer on a slow disk, but no longer than still looks immediate to who watches. The end of a
+# job does not wait.
 MIN_INTERVAL_S = 0.03
-MAX_INTERVAL_S = 0.25
+MAX_INTERVAL_S = 0.06
 INTERVAL_COMMITS = 20
 MAX_PENDING = 64
 RETRY_MAX_S = 2.0

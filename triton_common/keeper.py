@@ -38,6 +38,7 @@ class Keeper:
         self._command, self._environment = list(command), dict(environment)
         self._probe = probe
         self._pulse = Pulse(probe, settings)
+        self._start_timeout_s = settings.triton_start_timeout_s
         self._process: subprocess.Popen[bytes]
         self._stop_by: float | None = None
 
@@ -63,8 +64,9 @@ class Keeper:
             self._process.terminate()
 
     def _watch(self) -> int:
-        """The exit status. Raises NotGradingError. Before the server was ready it is only waited for."""
-        pause_s, was_ready = READY_POLL_S, False
+        """The exit status. Raises NotGradingError, also where the server does not get ready in time."""
+        pause_s, was_ready = min(READY_POLL_S, self._start_timeout_s), False
+        ready_by = time.monotonic() + self._start_timeout_s
         while True:
             left_s = self._stop_by - time.monotonic() if self._stop_by is not None else pause_s
             try:
@@ -80,6 +82,8 @@ class Keeper:
             elif self._probe.ready():
                 say("Triton is ready.")
                 pause_s, was_ready = self._pulse.interval_s, True
+            elif time.monotonic() >= ready_by:
+                raise NotGradingError(f"it is not ready {self._start_timeout_s:g} s after its start")
 
     def _check(self) -> float:
         """Seconds until the next check; a server that was asked to end meanwhile may fail it."""

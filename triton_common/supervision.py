@@ -20,6 +20,8 @@ class SupervisionSettings(EnvSettings):
     triton_probe_failures: int = Field(default=3, ge=1)
     # One text that kills the model is tried three times: some deaths are no reason to give up.
     triton_max_restarts: int = Field(default=10, ge=0)
+    # A start can hang for ever where a model process dies in it. The first one may have to fetch the weights.
+    triton_start_timeout_s: float = Field(default=1800.0, gt=0)
     # A Triton that lived this long has recovered: the count starts again.
     triton_restart_window_s: float = Field(default=60.0, gt=0)
 

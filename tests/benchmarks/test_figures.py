@@ -44,7 +44,7 @@ def test_speed(tmp_path: Path) -> None:
     sizes = ["--jobs", "2", "--items", "400", "--more-jobs", "2", "--more-items", "20", "--subscribers", "4"]
     figures = measure("speed", tmp_path / "speed.json", *sizes)
     assert figures["whole path to bare client"] > 0
-    assert figures["commit to socket, 4 subscribers, full load, P95"] > 0
+    assert figures["commit to the reader's hands, 4 subscribers, full load, P95"] > 0
 
 
 @pytest.mark.chaos

@@ -102,6 +102,17 @@ async def test_a_crash_while_starting_is_tried_again_and_no_more_than_twice(tmp_
     assert (tmp_path / "starts").read_text("utf-8").count("again") == 3
 
 
+async def test_a_start_that_hangs_is_ended(tmp_path: Path) -> None:
+    """A server that lives but never gets ready is not waited for any longer than was said."""
+    settings = SETTINGS.model_copy(update={"triton_start_timeout_s": 0.3})
+    child = Child("Triton", ["sleep", "60"], {}, tmp_path / "triton.log")
+    try:
+        with pytest.raises(StackError, match="Triton is not ready after 0 s"):
+            await Supervisor(child, 1, settings, lambda _: None).start()
+    finally:
+        await child.kill()
+
+
 async def test_a_first_start_that_fails_is_final(tmp_path: Path) -> None:
     """A Triton that never was ready is not started again: its log's end says why."""
     child = Child("Triton", ["sh", "-c", "echo no weights; exit 3"], {}, tmp_path / "triton.log")

@@ -31,7 +31,7 @@ sys.exit(Keeper(sys.argv[1:], os.environ, probe, settings).run())
 class Kept:
     """A scripted Triton under a keeper, in a process of its own."""
 
-    def __init__(self, run_dir: Path, command: list[str] | None = None) -> None:
+    def __init__(self, run_dir: Path, command: list[str] | None = None, **settings: str) -> None:
         self.triton = TritonProcess.scripted(run_dir)
         probing = {
             "TRITON_PROBE_INTERVAL_S": "0.2",
@@ -40,7 +40,7 @@ class Kept:
         }
         self.process = subprocess.Popen(
             [sys.executable, "-c", KEEP, *(command or self.triton.command)],
-            env={**self.triton.environment, **probing},
+            env={**self.triton.environment, **probing, **settings},
             cwd=ROOT,
             stderr=subprocess.PIPE,
             text=True,
@@ -73,8 +73,8 @@ def keep(tmp_path: Path) -> Iterator[Keep]:
     """Starts a keeper; whatever is left of it is killed."""
     started: list[Kept] = []
 
-    def start(command: list[str] | None = None) -> Kept:
-        started.append(Kept(tmp_path, command))
+    def start(command: list[str] | None = None, **settings: str) -> Kept:
+        started.append(Kept(tmp_path, command, **settings))
         return started[-1]
 
     yield start
@@ -124,6 +124,13 @@ def test_it_ends_when_the_model_hangs(keep: Keep) -> None:
     status, said = kept.end()
     assert status == 1
     assert "Triton does not grade and is ended: 2 probes in a row failed" in said
+
+
+def test_it_ends_when_the_start_hangs(keep: Keep) -> None:
+    """A server that lives but never gets ready would else be waited for for ever."""
+    status, said = keep(["sleep", "60"], TRITON_START_TIMEOUT_S="0.5").end()
+    assert status == 1
+    assert "Triton does not grade and is ended: it is not ready 0.5 s after its start" in said
 
 
 def test_it_ends_when_the_server_cannot_start(keep: Keep) -> None:
