@@ -45,7 +45,7 @@ async def measure_latency(
                     at_least=True,
                 ),
                 Figure(f"commit to the reader's hands, {where}, P50", statistics.median(read_ms), "ms"),
-                Figure(f"commit to the reader's hands, {where}, P95", _p95(read_ms), "ms"),
+                Figure(f"commit to the reader's hands, {where}, P95", _p95(read_ms), "ms", LIMIT_MS),
             ]
     return figures
 
