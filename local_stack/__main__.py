@@ -29,7 +29,7 @@ def banner(plan: Plan) -> str:
     return f"""
   Avalua is ready.
 {notice}
-  Orchestrator    {url}        API docs at {url}/docs
+  Orchestrator    {url}        a page to send texts and watch the marks; API docs at {url}/docs
   Triton          HTTP {plan.triton_http_url}   gRPC 127.0.0.1:{plan.triton_grpc_port}\
    metrics http://127.0.0.1:{plan.triton_metrics_port}/metrics
   Model           {plan.model}

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from orchestrator.api import docs, evaluate, health, jobs, results
+from orchestrator.api import docs, evaluate, health, jobs, page, results
 from orchestrator.api.cors import Cors
 from orchestrator.api.errors import Handler, errors_as_json, route_of
 from orchestrator.api.keys import SERVICE
@@ -17,6 +17,8 @@ def add_api(app: web.Application, settings: Settings) -> None:
     middlewares: list[Any] = [_counted, cors.middleware(), errors_as_json]
     app.middlewares.extend(middlewares)
     app.on_response_prepare.append(cors.mark)
+    app.router.add_get("/", page.index)
+    app.router.add_get("/web/{asset}", page.asset)
     app.router.add_post("/evaluate", evaluate.evaluate)
     app.router.add_get("/stream/{job_id}", jobs.stream, allow_head=False)
     app.router.add_get("/status/{job_id}", jobs.status)

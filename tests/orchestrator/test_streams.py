@@ -138,7 +138,7 @@ async def test_the_api_describes_itself_without_the_internet(start: Start) -> No
         assert f"#/components/schemas/{name}" in text
     assert text.count("#/components/schemas/") >= len(spec["components"]["schemas"])
     routes = {route.resource.canonical for route in client.service_routes}
-    assert routes - {"/openapi.json", "/docs", "/docs/{asset}"} == set(spec["paths"])
+    assert routes - {"/", "/web/{asset}", "/openapi.json", "/docs", "/docs/{asset}"} == set(spec["paths"])
 
 
 async def test_metrics_tell_what_happened(start: Start, scripted_triton: TritonProcess) -> None:

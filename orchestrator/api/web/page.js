@@ -1,0 +1,90 @@
+"use strict";
+// The page that shows a job's results as they come. What students and the model wrote only ever becomes
+// text of an element, never markup.
+
+const byId = (id) => document.getElementById(id);
+
+const FLAGS = {
+  truncated: "text tallat",
+  control_tokens: "caràcters de control",
+  instruction_like: "dona ordres a qui corregeix",
+  copied_prompt: "copia la consigna",
+  low_confidence: "nota poc segura",
+};
+const ENDS = { completed: "Acabada", cancelled: "Cancel·lada", failed: "No s'ha pogut acabar" };
+
+function cells(result) {
+  const sure = result.confidence === null ? "" : `${Math.round(100 * result.confidence)} %`;
+  return [
+    result.id_alumno,
+    result.nota === null ? "–" : String(result.nota),
+    result.error ? result.error.message : result.feedback,
+    sure,
+    result.flags.map((flag) => FLAGS[flag] || flag).join(", "),
+  ];
+}
+
+function addRow(result) {
+  const row = document.createElement("tr");
+  row.className = result.status;
+  for (const text of cells(result)) {
+    const cell = document.createElement("td");
+    cell.textContent = text;
+    row.append(cell);
+  }
+  byId("rows").append(row);
+}
+
+function show(envelope) {
+  const data = envelope.data;
+  if (envelope.event === "batch_complete") {
+    data.results.forEach(addRow);
+    const progress = data.progress;
+    byId("done").max = progress.total;
+    byId("done").value = progress.completed;
+    byId("state").textContent =
+      `${progress.completed} de ${progress.total} textos; en queden ${Math.ceil(progress.estimated_remaining_seconds)} s`;
+    return false;
+  }
+  byId("state").textContent =
+    `${ENDS[data.status]}: ${data.total_processed} textos, ${data.failed_items} sense nota, ${data.total_time_seconds} s`;
+  return true;
+}
+
+function watch(jobId) {
+  byId("job").hidden = false;
+  byId("rows").replaceChildren();
+  byId("state").textContent = "En espera";
+  byId("csv").href = `results/${encodeURIComponent(jobId)}?format=csv`;
+  const events = new EventSource(`stream/${encodeURIComponent(jobId)}`);
+  events.onmessage = (message) => {
+    if (show(JSON.parse(message.data))) events.close();
+  };
+  // The browser comes back by itself, with the id of the last event; an answer other than a stream is final.
+  events.onerror = () => {
+    if (events.readyState === EventSource.CLOSED) byId("state").textContent = "No hi ha aquesta feina, o ja ha caducat.";
+  };
+}
+
+async function send(submitted) {
+  submitted.preventDefault();
+  byId("job").hidden = false;
+  const answer = await fetch("evaluate", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: await byId("file").files[0].text(),
+  });
+  const body = await answer.json();
+  if (answer.status !== 202) {
+    byId("state").textContent = body.error;
+    return;
+  }
+  history.replaceState(null, "", `?job=${body.job_id}`);
+  watch(body.job_id);
+}
+
+byId("send").addEventListener("submit", (submitted) => {
+  send(submitted).catch(() => { byId("state").textContent = "El servei no respon: torna-ho a provar."; });
+});
+const asked = new URLSearchParams(location.search).get("job");
+if (asked) watch(asked);

@@ -1,0 +1,86 @@
+"""The page that shows results as they come."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from orchestrator.api.page import ASSETS, WEB
+from tests.orchestrator.client import make_items
+from tests.orchestrator.conftest import Start
+from tests.triton_process import TritonProcess
+
+# A document and a browser's objects, as little of them as the page uses. It prints what was shown.
+BROWSER = """
+class Element {
+  constructor() { this.children = []; this.textContent = ""; this.hidden = true; }
+  append(child) { this.children.push(child); }
+  replaceChildren() { this.children = []; }
+  addEventListener() {}
+}
+const elements = {};
+globalThis.document = {
+  getElementById: (id) => (elements[id] ??= new Element()),
+  createElement: () => new Element(),
+};
+globalThis.location = { search: "?job=a%2Fb" };
+globalThis.EventSource = class {
+  constructor(url) { this.url = url; this.closed = false; globalThis.source = this; }
+  close() { this.closed = true; }
+};
+"""
+ASK = """
+for (const data of JSON.parse(process.argv[1])) source.onmessage({ data });
+console.log(JSON.stringify({
+  url: source.url, closed: source.closed, state: elements.state.textContent, csv: elements.csv.href,
+  done: [elements.done.value, elements.done.max],
+  rows: elements.rows.children.map((row) => [row.className, ...row.children.map((cell) => cell.textContent)]),
+}));
+"""
+
+
+async def test_the_page_says_what_the_marks_are_worth(start: Start) -> None:
+    """It is served with its files, carries the model's notice, escaped, and takes nothing from elsewhere."""
+    async with start(model_notice="Demo <only>") as client:
+        status, page, headers = await client.call("GET", "/")
+        assert status == 200
+        assert "Demo &lt;only&gt;" in page
+        assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+        assert "//" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', page))
+        for name in ASSETS:
+            assert f"web/{name}" in page
+            assert (await client.call("GET", f"/web/{name}"))[0] == 200
+        assert (await client.call("GET", "/web/index.html"))[0] == 404
+
+
+def test_texts_never_become_markup() -> None:
+    """Whatever a student wrote, the page's script has no way to make elements of it."""
+    script = (WEB / "page.js").read_text("utf-8")
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is missing: the page's script is not run.")
+async def test_it_shows_a_real_jobs_results(start: Start, scripted_triton: TritonProcess) -> None:
+    """Fed with a job's real events, the script shows every mark with its student, and then stops listening."""
+    items = make_items(12)
+    items[3]["respuesta"] = " "
+    items[5]["id_alumno"] = "<b>A5</b>"
+    async with start(scripted_triton) as client:
+        heard = await client.stream(await client.submit(items))
+    events = json.dumps([json.dumps(event) for event in heard.events])
+    script = BROWSER + (WEB / "page.js").read_text("utf-8") + ASK
+    run = subprocess.run(
+        ["node", "-e", script, events], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    shown = json.loads(run.stdout)
+    assert (shown["url"], shown["csv"]) == ("stream/a%2Fb", "results/a%2Fb?format=csv")
+    assert shown["closed"]
+    assert shown["state"].startswith("Acabada: 12 textos, 1 sense nota")
+    assert shown["done"] == [12, 12]
+    rows = {row[1]: row for row in shown["rows"]}
+    assert len(shown["rows"]) == len(rows) == 12
+    assert rows["<b>A5</b>"][:4] == ["ok", "<b>A5</b>", "3", "Resposta: Mot5"]
+    assert rows["A3"][:3] == ["failed", "A3", "–"]
