@@ -1,9 +1,9 @@
 """The page that shows results as they come."""
 
+import asyncio
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
 from tests.triton_process import TritonProcess
 
+NODE_TIMEOUT_S = 30.0
 # A document and a browser's objects, as little of them as the page uses. It prints what was shown.
 BROWSER = """
 class Element {
@@ -63,7 +64,7 @@ def test_texts_never_become_markup() -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is missing: the page's script is not run.")
 async def test_it_shows_a_real_jobs_results(start: Start, scripted_triton: TritonProcess) -> None:
-    """Fed with a job's real events, the script shows every mark with its student, and then stops listening."""
+    """Fed with a job's real events, the script shows every mark with its student, and then closes."""
     items = make_items(12)
     items[3]["respuesta"] = " "
     items[5]["id_alumno"] = "<b>A5</b>"
@@ -71,11 +72,13 @@ async def test_it_shows_a_real_jobs_results(start: Start, scripted_triton: Trito
         heard = await client.stream(await client.submit(items))
     events = json.dumps([json.dumps(event) for event in heard.events])
     script = BROWSER + (WEB / "page.js").read_text("utf-8") + ASK
-    run = subprocess.run(
-        ["node", "-e", script, events], capture_output=True, text=True, timeout=30, check=False
+    node = await asyncio.create_subprocess_exec(
+        "node", "-e", script, events, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    assert run.returncode == 0, run.stderr
-    shown = json.loads(run.stdout)
+    async with asyncio.timeout(NODE_TIMEOUT_S):
+        out, err = await node.communicate()
+    assert node.returncode == 0, err.decode()
+    shown = json.loads(out)
     assert (shown["url"], shown["csv"]) == ("stream/a%2Fb", "results/a%2Fb?format=csv")
     assert shown["closed"]
     assert shown["state"].startswith("Acabada: 12 textos, 1 sense nota")
