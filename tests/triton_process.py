@@ -114,12 +114,14 @@ class TritonProcess:
         tail = self.log.read_text(encoding="utf-8", errors="replace")[-12000:]
         raise RuntimeError(f"Triton did not get ready in {timeout_s} s:\n{tail}")
 
+    def metrics_page(self) -> str:
+        with urllib.request.urlopen(self.metrics_url, timeout=5) as page:  # noqa: S310
+            return str(page.read(), "utf-8")
+
     def metrics(self, prefix: str) -> dict[str, float]:
         """The server's metrics whose names start with ``prefix``; buckets are left out."""
-        with urllib.request.urlopen(self.metrics_url, timeout=5) as page:  # noqa: S310
-            lines = page.read().decode().splitlines()
         values = {}
-        for line in lines:
+        for line in self.metrics_page().splitlines():
             if line.startswith(prefix) and "_bucket" not in line:
                 name, value = line.rsplit(" ", 1)
                 values[name.split("{")[0]] = float(value)
