@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoTokenizer
 from vllm.tokenizers.detokenizer_utils import convert_ids_list_to_tokens
+from vllm.v1.engine.logprobs import LogprobsProcessor
+from vllm.v1.outputs import LogprobsLists
 from vllm.v1.sample.ops.topk_topp_sampler import apply_top_k_top_p_pytorch
+from vllm.v1.sample.sampler import Sampler
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "triton_cpu" / "backends" / "vllm"))
 
-remembering = import_module("inprocess.decoding").remembering
+ours = import_module("inprocess.logprobs")
 top_p = import_module("inprocess.top_p")
 
 sorted_whole: list[int] = []
@@ -53,13 +59,59 @@ def compare_decoding(model: str) -> None:
     """Every token of the vocabulary, asked for twice, is what vLLM makes of it."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     ids = list(range(len(tokenizer)))
-    convert = remembering(convert_ids_list_to_tokens)
+    convert = ours.remembering(convert_ids_list_to_tokens)
     expected = convert_ids_list_to_tokens(tokenizer, ids)
     assert convert(tokenizer, ids) == expected
     assert convert(tokenizer, ids[::-1]) == expected[::-1]
 
 
+def compare_gathering() -> None:
+    """Ids, log-probabilities and ranks, also of tokens that are not among the likeliest, and of equals."""
+    torch.manual_seed(8)
+    rows = torch.randn(64, 4096).log_softmax(dim=-1)
+    rows[40:] = rows[40:].mul(4).round() / 4
+    taken = torch.cat((rows[:20].argmax(dim=-1), torch.randint(0, 4096, (44,))))
+    found = ours.gathering(Sampler.gather_logprobs)(rows, 6, taken)
+    for one, other in zip(found[:3], Sampler.gather_logprobs(rows, 6, taken)[:3], strict=True):
+        assert torch.equal(one, other)
+
+
+def compare_processing(model: str) -> None:
+    """The same JSON as before, from the same steps, with characters that several tokens make up."""
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    ids = tokenizer.encode("Molt bé: l'aigua 🎈 «ñ»", add_special_tokens=False)
+
+    def filled(update: Any) -> Any:
+        processor = LogprobsProcessor(tokenizer, [], None, 0.0, 6, None)
+        rng = np.random.default_rng(9)
+        for token in ids:
+            others = rng.integers(0, len(tokenizer), 6)
+            others[2] = token
+            row = np.sort(rng.normal(-3, 1, 7).astype(np.float32))[None, ::-1]
+            lists = LogprobsLists(np.array([[token, *others]]), row, np.array([3]), None)
+            update(processor, lists)
+        return processor
+
+    theirs, mine = filled(LogprobsProcessor._update_sample_logprobs), filled(ours.take_note)
+    expected = [
+        {
+            str(token): {"logprob": one.logprob, "rank": one.rank, "decoded_token": one.decoded_token}
+            for token, one in step.items()
+        }
+        for step in theirs.logprobs
+    ]
+    found = json.loads(ours.as_json(mine.logprobs))
+    assert found == expected
+    assert [list(step) for step in found] == [list(step) for step in expected]
+    assert mine.cumulative_logprob == theirs.cumulative_logprob
+    assert ours.as_json(None) == b"null"
+    infinite = ours.Position([1], [-float("inf")], 1, ["a"])
+    assert json.loads(ours.as_json([infinite]))[0]["1"]["logprob"] == -float("inf")
+
+
 if __name__ == "__main__":
     compare_top_p()
+    compare_gathering()
+    compare_processing(sys.argv[1])
     compare_decoding(sys.argv[1])
     print("the same")

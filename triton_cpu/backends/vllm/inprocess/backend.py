@@ -16,9 +16,9 @@ import triton_python_backend_utils as pb_utils
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.v1.engine.llm_engine import LLMEngine
 
-from inprocess.decoding import remember_decoded_tokens
 from inprocess.engine import EngineThread
 from inprocess.generation import FINAL, Generation
+from inprocess.logprobs import spare_the_engine
 from inprocess.metrics import MetricsReporter
 from inprocess.top_p import select_instead_of_sorting
 
@@ -48,7 +48,7 @@ class Backend:
             # Nobody would see vLLM's statistics: don't gather them.
             engine_args.disable_log_stats = True
         max_pending = int(self._parameter("MAX_PENDING_REQUESTS") or DEFAULT_MAX_PENDING)
-        remember_decoded_tokens()
+        spare_the_engine()
         select_instead_of_sorting()
         self._engine = EngineThread(lambda: self._build(engine_args), self, max_pending=max_pending)
         # What is loaded by now stays until the end: the collector need not walk it again.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.outputs import RequestOutput
 
+from inprocess.logprobs import as_json
 from inprocess.parameters import ParameterError, read_parameters
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
@@ -48,20 +48,6 @@ def read_prompt(inputs: dict[str, Any]) -> tuple[str, Any]:
 
     pictures = [Image.open(BytesIO(base64.b64decode(image))).convert("RGB") for image in images]
     return text, {"prompt": text, "multi_modal_data": {"image": pictures}}
-
-
-def logprobs_json(output: CompletionOutput) -> bytes:
-    """The tokens' log-probabilities as Triton's vLLM backend writes them: ``null`` without any."""
-    if output.logprobs is None:
-        return b"null"
-    steps = [
-        {
-            token_id: {"logprob": entry.logprob, "rank": entry.rank, "decoded_token": entry.decoded_token}
-            for token_id, entry in step.items()
-        }
-        for step in output.logprobs
-    ]
-    return json.dumps(steps).encode()
 
 
 class Generation:
@@ -111,7 +97,7 @@ class Generation:
             sums = np.array([one.cumulative_logprob for one in outputs], dtype=np.float32)
             tensors.append(pb_utils.Tensor("cumulative_logprob", sums))
         if "return_logprobs" in self.extras:
-            logprobs = np.array([logprobs_json(one) for one in outputs], dtype=np.object_)
+            logprobs = np.array([as_json(one.logprobs) for one in outputs], dtype=np.object_)
             tensors.append(pb_utils.Tensor("logprobs", logprobs))
         if "return_num_input_tokens" in self.extras:
             count = np.array([len(output.prompt_token_ids or ())], dtype=np.uint32)
