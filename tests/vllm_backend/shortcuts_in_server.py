@@ -11,15 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import AutoTokenizer
+from vllm import SamplingParams
+from vllm.exceptions import VLLMValidationError
+from vllm.sampling_params import StructuredOutputsParams
 from vllm.tokenizers.detokenizer_utils import convert_ids_list_to_tokens
 from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.outputs import LogprobsLists
 from vllm.v1.sample.ops.topk_topp_sampler import apply_top_k_top_p_pytorch
 from vllm.v1.sample.sampler import Sampler
+from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "triton_cpu" / "backends" / "vllm"))
 
+grammars = import_module("inprocess.grammars")
 ours = import_module("inprocess.logprobs")
 top_p = import_module("inprocess.top_p")
 
@@ -109,7 +114,29 @@ def compare_processing(model: str) -> None:
     assert json.loads(ours.as_json([infinite]))[0]["1"]["logprob"] == -float("inf")
 
 
+def check_grammars() -> None:
+    """A grammar is checked until it was found good; a bad one is refused each time."""
+    checked: list[str] = []
+
+    def validate(params: SamplingParams) -> None:
+        checked.append(params.structured_outputs.grammar)
+        validate_xgrammar_grammar(params)
+
+    once = grammars.checking_once(validate)
+    good = 'root ::= "a" | "b"'
+    for _ in range(3):
+        once(SamplingParams(structured_outputs=StructuredOutputsParams(grammar=good)))
+        try:
+            once(SamplingParams(structured_outputs=StructuredOutputsParams(grammar="root ::= (")))
+        except VLLMValidationError:
+            continue
+        raise AssertionError("a bad grammar was taken")
+    assert checked.count(good) == 1
+    assert len(checked) == 4
+
+
 if __name__ == "__main__":
+    check_grammars()
     compare_top_p()
     compare_gathering()
     compare_processing(sys.argv[1])

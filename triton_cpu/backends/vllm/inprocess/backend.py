@@ -18,6 +18,7 @@ from vllm.v1.engine.llm_engine import LLMEngine
 
 from inprocess.engine import EngineThread
 from inprocess.generation import FINAL, Generation
+from inprocess.grammars import check_grammars_once
 from inprocess.logprobs import spare_the_engine
 from inprocess.metrics import MetricsReporter
 from inprocess.top_p import select_instead_of_sorting
@@ -50,6 +51,7 @@ class Backend:
         max_pending = int(self._parameter("MAX_PENDING_REQUESTS") or DEFAULT_MAX_PENDING)
         spare_the_engine()
         select_instead_of_sorting()
+        check_grammars_once()
         self._engine = EngineThread(lambda: self._build(engine_args), self, max_pending=max_pending)
         # What is loaded by now stays until the end: the collector need not walk it again.
         gc.collect()
