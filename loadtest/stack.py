@@ -13,12 +13,11 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from local_stack.plan import DEMO_MODEL, ROOT, Plan, make_plan
-from local_stack.ports import free_ports
 from local_stack.stack import Stack
+from local_stack.temporary import private_settings
 from orchestrator.config import Settings
 from tests.triton_process import SCRIPTED
 
-PORTS = ("PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT", "TRITON_HTTP_PORT")
 SCRIPTED_DELAY_MS = 1000
 """So that what is loaded is the service, not this machine: an instant model leaves it no processor time."""
 
@@ -58,12 +57,8 @@ def plan_for(model: str, run_dir: Path, jobs: Path) -> Plan:
     """What to start. ``model``: scripted, demo, a folder, or a name on the hub."""
     from_file = {key: value for key, value in dotenv_values(ROOT / ".env").items() if value is not None}
     own = {
-        **dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)),
-        "HOST": "127.0.0.1",
-        "RUN_DIR": str(run_dir),
+        **private_settings(run_dir),
         "DATABASE_URL": f"sqlite:///{jobs / 'jobs.sqlite3'}",
-        "TRITON_GRPC_URL": "",
-        "TRITON_METRICS_URL": "",
         "MODEL_NAME": str(DEMO_MODEL) if model in ("scripted", "demo") else model,
     }
     plan = make_plan(from_file | dict(os.environ) | own)

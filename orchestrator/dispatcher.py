@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
-from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -162,6 +161,13 @@ class Dispatcher:
             job = replace(job, expires_at=job.finished_at + self._settings.job_ttl_seconds)
         self._write(ledger, job, events=tuple((event.number, event.payload()) for event in events))
 
-    def _write(self, ledger: Ledger, job: Job, **what: Any) -> None:
+    def _write(
+        self,
+        ledger: Ledger,
+        job: Job,
+        *,
+        events: tuple[tuple[int, bytes], ...] = (),
+        loose: tuple[Result, ...] = (),
+    ) -> None:
         origins = tuple(self._link.provenances[id_] for id_ in ledger.new_provenance_ids())
-        self.writer.put(Change(job, provenances=origins, **what))
+        self.writer.put(Change(job, events, loose, origins))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ UNFINISHED = "\ufffd"
 CONTEXT = 4
 """As many tokens, vLLM says, as one character can have begun in."""
 LEAST = -1e30
+MAX_TEXTS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +111,9 @@ def _number(value: float) -> str:
     return repr(value) if value > LEAST else "-Infinity"
 
 
-_texts: dict[str, str] = {}
-
-
+@lru_cache(maxsize=MAX_TEXTS)
 def _text(text: str) -> str:
-    """Text as JSON, remembered for the vocabulary's sake."""
-    found = _texts.get(text)
-    if found is None:
-        found = _texts[text] = json.dumps(text)
-    return found
+    return json.dumps(text)
 
 
 def spare_the_engine() -> None:
