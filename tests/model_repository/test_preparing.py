@@ -12,8 +12,8 @@ import pytest
 
 from tests.model_repository.beside import beside
 
-preparing, prompt, sampling, template = (
-    beside("preparing"), beside("prompt"), beside("sampling"), beside("template"),
+grammar, preparing, prompt, sampling, template = (
+    beside("grammar"), beside("preparing"), beside("prompt"), beside("sampling"), beside("template"),
 )  # fmt: skip
 CONTROL = {1: "<bos>", 2: "<start_of_turn>", 3: "<end_of_turn>"}
 IDS = {text: number for number, text in CONTROL.items()}
@@ -173,10 +173,12 @@ def test_sampling_parameters_are_the_documented_ones() -> None:
     on = json.loads(sampling.Sampling(constrained=True, logprobs=True).with_seed(7))
     again = json.loads(sampling.Sampling(constrained=True, logprobs=True).with_seed(7, attempt=2))
     first, further = (json.loads(one.pop("structured_outputs"))["grammar"] for one in (on, again))
-    assert first.startswith(sampling.ROOT)
-    assert further.startswith(sampling.ROOT)
-    assert "{0,59}" in further, "a further attempt is bounded"
+    assert (first, further) == (grammar.GRAMMAR, grammar.BOUNDED_GRAMMAR)
+    assert "rest180" in further, "a further attempt is bounded"
+    assert "rest181" not in further
     assert on == again
-    assert on == {**sampling.BASE, "logprobs": 6, "seed": 7}
+    assert on == {**sampling.BASE, "logprobs": 6, "extra_args": {"logprobs_tokens": 11}, "seed": 7}
+    free = json.loads(sampling.Sampling(constrained=False, logprobs=True).with_seed(7))
+    assert free == {**sampling.BASE, "logprobs": 6, "seed": 7}, "where the mark comes is not known then"
     off = sampling.Sampling(constrained=False, logprobs=False).with_seed(8)
     assert json.loads(off) == {**sampling.BASE, "seed": 8}

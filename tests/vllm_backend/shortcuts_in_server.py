@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import AutoTokenizer
-from vllm import SamplingParams
-from vllm.exceptions import VLLMValidationError
-from vllm.sampling_params import StructuredOutputsParams
-from vllm.tokenizers.detokenizer_utils import convert_ids_list_to_tokens
 from vllm.v1.engine.logprobs import LogprobsProcessor
-from vllm.v1.outputs import LogprobsLists
-from vllm.v1.sample.ops.topk_topp_sampler import apply_top_k_top_p_pytorch
+from vllm.v1.outputs import LogprobsLists, LogprobsTensors
+from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler, apply_top_k_top_p_pytorch
 from vllm.v1.sample.sampler import Sampler
-from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "triton_cpu" / "backends" / "vllm"))
 
-grammars = import_module("inprocess.grammars")
 ours = import_module("inprocess.logprobs")
 top_p = import_module("inprocess.top_p")
+wanted = import_module("inprocess.wanted")
 
 sorted_whole: list[int] = []
 
@@ -60,14 +56,33 @@ def compare_top_p() -> None:
     )
 
 
-def compare_decoding(model: str) -> None:
-    """Every token of the vocabulary, asked for twice, is what vLLM makes of it."""
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    ids = list(range(len(tokenizer)))
-    convert = ours.remembering(convert_ids_list_to_tokens)
-    expected = convert_ids_list_to_tokens(tokenizer, ids)
-    assert convert(tokenizer, ids) == expected
-    assert convert(tokenizer, ids[::-1]) == expected[::-1]
+def compare_drawing() -> None:
+    """The same tokens step after step wherever chance has no part in it, or a seed of the sequence's own."""
+    torch.manual_seed(11)
+    samplers = TopKTopPSampler(), TopKTopPSampler()
+    seeded = [{row: torch.Generator().manual_seed(row) for row in range(0, 40, 2)} for _ in samplers]
+    p = torch.full((40,), 0.9)
+    p[-1] = 1.0
+    drawn: list[int] = []
+    draw = top_p.drawing(noting_rows(TopKTopPSampler.forward_cpu, drawn))
+    for scale in (12.0, 3.0, 12.0, 0.1):
+        logits = torch.randn(40, 4096) * scale
+        expected, _ = TopKTopPSampler.forward_cpu(samplers[0], logits.clone(), seeded[0], None, p)
+        found, _ = draw(samplers[1], logits.clone(), seeded[1], None, p)
+        sure = logits.softmax(dim=-1).amax(dim=-1) >= p
+        same = sure | torch.tensor([row in seeded[0] for row in range(40)])
+        assert torch.equal(found[same], expected[same])
+        assert drawn.pop() == 40 - int(sure.sum())
+        for one, other in zip(*(generators.values() for generators in seeded), strict=True):
+            assert torch.equal(one.get_state(), other.get_state())
+
+
+def noting_rows(draw: Any, drawn: list[int]) -> Any:
+    def noting(sampler: Any, logits: torch.Tensor, *others: Any) -> Any:
+        drawn.append(len(logits))
+        return draw(sampler, logits, *others)
+
+    return noting
 
 
 def compare_gathering() -> None:
@@ -76,28 +91,53 @@ def compare_gathering() -> None:
     rows = torch.randn(64, 4096).log_softmax(dim=-1)
     rows[40:] = rows[40:].mul(4).round() / 4
     taken = torch.cat((rows[:20].argmax(dim=-1), torch.randint(0, 4096, (44,))))
-    found = ours.gathering(Sampler.gather_logprobs)(rows, 6, taken)
-    for one, other in zip(found[:3], Sampler.gather_logprobs(rows, 6, taken)[:3], strict=True):
+    step = wanted.Step()
+    gather = wanted.gathering(Sampler.gather_logprobs, step)
+    expected = Sampler.gather_logprobs(rows, 6, taken)
+    found = gather(rows, 6, taken)
+    for one, other in zip(found[1:3], expected[1:3], strict=True):
         assert torch.equal(one, other)
+    # Which of several equals is named is left open; each has to be what it is said to be.
+    assert torch.equal(found[0][:40], expected[0][:40])
+    assert torch.equal(rows.gather(1, found[0].long()), found[1])
+    assert all(len(set(places)) == len(places) for places in found[0][:, 1:].tolist())
+    compute = wanted.computing(lambda logits: logits.clone(), step)
+    for chosen in ([3, 11, 50], []):
+        step.rows = torch.tensor(chosen, dtype=torch.int64)
+        some = gather(compute(rows), 6, taken)
+        assert some[2].nonzero().squeeze(1).tolist() == chosen
+        for one, other in zip(some[:3], found[:3], strict=True):
+            assert torch.equal(one[chosen], other[chosen])
 
 
 def compare_processing(model: str) -> None:
-    """The same JSON as before, from the same steps, with characters that several tokens make up."""
+    """The same JSON from the same steps: of every token, and of characters that several make up."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     ids = tokenizer.encode("Molt bé: l'aigua 🎈 «ñ»", add_special_tokens=False)
+    steps = LogprobsTensors(*steps_of(np.array([*ids, *range(len(tokenizer))]), len(tokenizer)))
+    for decoding in (tokenizer, None):
+        compare_answers(decoding, steps)
 
-    def filled(update: Any) -> Any:
+
+def steps_of(ids: Any, size: int) -> Iterator[torch.Tensor]:
+    """Alternatives of each token, the third of them itself, with falling log-probabilities, and its rank."""
+    rng = np.random.default_rng(9)
+    others = rng.integers(0, size, (len(ids), 6))
+    others[:, 2] = ids
+    yield torch.from_numpy(np.concatenate((ids[:, None], others), axis=1))
+    yield torch.from_numpy(-np.sort(rng.exponential(3, (len(ids), 7)).astype(np.float32)))
+    yield torch.full((len(ids),), 3)
+
+
+def compare_answers(tokenizer: Any, steps: LogprobsTensors) -> None:
+    def filled(lists: LogprobsLists, update: Any) -> Any:
         processor = LogprobsProcessor(tokenizer, [], None, 0.0, 6, None)
-        rng = np.random.default_rng(9)
-        for token in ids:
-            others = rng.integers(0, len(tokenizer), 6)
-            others[2] = token
-            row = np.sort(rng.normal(-3, 1, 7).astype(np.float32))[None, ::-1]
-            lists = LogprobsLists(np.array([[token, *others]]), row, np.array([3]), None)
-            update(processor, lists)
+        for number in range(len(lists.logprobs)):
+            update(processor, lists.slice_request(number, 1))
         return processor
 
-    theirs, mine = filled(LogprobsProcessor._update_sample_logprobs), filled(ours.take_note)
+    theirs = filled(steps.tolists(), LogprobsProcessor._update_sample_logprobs)
+    mine = filled(ours.listing(LogprobsTensors.tolists)(steps), ours.take_note)
     expected = [
         {
             str(token): {"logprob": one.logprob, "rank": one.rank, "decoded_token": one.decoded_token}
@@ -114,31 +154,9 @@ def compare_processing(model: str) -> None:
     assert json.loads(ours.as_json([infinite]))[0]["1"]["logprob"] == -float("inf")
 
 
-def check_grammars() -> None:
-    """A grammar is checked until it was found good; a bad one is refused each time."""
-    checked: list[str] = []
-
-    def validate(params: SamplingParams) -> None:
-        checked.append(params.structured_outputs.grammar)
-        validate_xgrammar_grammar(params)
-
-    once = grammars.checking_once(validate)
-    good = 'root ::= "a" | "b"'
-    for _ in range(3):
-        once(SamplingParams(structured_outputs=StructuredOutputsParams(grammar=good)))
-        try:
-            once(SamplingParams(structured_outputs=StructuredOutputsParams(grammar="root ::= (")))
-        except VLLMValidationError:
-            continue
-        raise AssertionError("a bad grammar was taken")
-    assert checked.count(good) == 1
-    assert len(checked) == 4
-
-
 if __name__ == "__main__":
-    check_grammars()
     compare_top_p()
+    compare_drawing()
     compare_gathering()
     compare_processing(sys.argv[1])
-    compare_decoding(sys.argv[1])
     print("the same")

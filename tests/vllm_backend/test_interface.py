@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -114,6 +115,39 @@ def test_logprobs(vllm_triton: TritonProcess) -> None:
         for entry in step.values():
             assert set(entry) == {"logprob", "rank", "decoded_token"}
             assert isinstance(entry["logprob"], float)
+
+
+@pytest.mark.parametrize(("stream", "expected"), [(False, 3), (True, 12)])
+def test_logprobs_of_the_first_tokens(vllm_triton: TritonProcess, *, stream: bool, expected: int) -> None:
+    """``logprobs_tokens`` spares the rest, beside others that want all; deltas have theirs, each."""
+    limited = {**GREEDY, "ignore_eos": True, "logprobs": 2, "extra_args": {"logprobs_tokens": 3}}
+    asked = (limited, {**limited, "extra_args": {}}, {**GREEDY, "ignore_eos": True}) * 2
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(Stream(vllm_triton.grpc_url)) for _ in asked]
+        for one, parameters in zip(streams, asked, strict=True):
+            one.send(PROMPT, parameters, stream=stream, return_logprobs=True)
+        answers = [[json.loads(part.outputs["logprobs"][0]) for part in one.answer()] for one in streams]
+    found: list[list[Any]] = [[step for part in answer for step in part or ()] for answer in answers]
+    assert [len(steps) for steps in found] == [expected, 12, 0] * 2
+    assert [list(step) for step in found[0]] == [list(step) for step in found[1][:expected]]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, "3", True, None])
+def test_a_wrong_number_of_first_tokens_is_refused(vllm_triton: TritonProcess, wrong: Any) -> None:
+    """The engine lives on, and the sentence names the parameter."""
+    (response,) = ask(vllm_triton.grpc_url, PROMPT, {**GREEDY, "extra_args": {"logprobs_tokens": wrong}})
+    assert "`logprobs_tokens` in `extra_args`" in response.error
+    (response,) = ask(vllm_triton.grpc_url, PROMPT, {**GREEDY, "extra_args": ["logprobs_tokens"]})
+    assert "`extra_args` must be a JSON object" in response.error
+
+
+def test_logprobs_without_texts(vllm_triton: TritonProcess) -> None:
+    """Where no text is asked for, tokens have none, and the engine lives on."""
+    (response,) = ask(
+        vllm_triton.grpc_url, PROMPT, {**GREEDY, "logprobs": 2, "detokenize": False}, return_logprobs=True
+    )
+    steps = json.loads(response.outputs["logprobs"][0])
+    assert {entry["decoded_token"] for step in steps for entry in step.values()} == {None}
 
 
 def test_logprobs_not_sampled_are_null(vllm_triton: TritonProcess) -> None:

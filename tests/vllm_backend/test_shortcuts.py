@@ -1,4 +1,4 @@
-"""What we do faster than vLLM on the CPU gives the same."""
+"""What we do faster than vLLM on the CPU gives the same, and our grammars let pass what they should."""
 
 import subprocess
 
@@ -11,9 +11,10 @@ TIMEOUT_S = 120.0
 
 @pytest.mark.vllm
 @pytest.mark.xdist_group("vllm")
-def test_short_cuts_change_nothing() -> None:
-    """Top-p keeps the same tokens with the same logits, and every token is decoded alike."""
-    command = [str(SERVER_PYTHON), "-m", "tests.vllm_backend.shortcuts_in_server", str(TEST_MODEL)]
+@pytest.mark.parametrize("what", ["shortcuts", "grammars"])
+def test_in_the_server_s_environment(what: str) -> None:
+    """Tokens, log-probabilities and masks beside vLLM's own; answers beside the table of good and bad."""
+    command = [str(SERVER_PYTHON), "-m", f"tests.vllm_backend.{what}_in_server", str(TEST_MODEL)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert run.returncode == 0, run.stderr[-3000:]
     assert run.stdout.strip().endswith("the same")

@@ -1,6 +1,7 @@
 """How sure the model is of a mark, from the log-probabilities at the mark's own token. Pure, never raises.
 
-vLLM's log-probabilities are those before the constraint: what the model itself would have written.
+vLLM says that it gives log-probabilities before the constraint; 0.32 gives them after it. Both come to the
+same here, since the marks' probabilities are made to sum to 1.
 """
 
 from __future__ import annotations

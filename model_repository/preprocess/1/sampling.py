@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+from grammar import BOUNDED_GRAMMAR, GRAMMAR, MARK_WITHIN
+
 # Source of the first three: the service's original requirements.
 MAX_TOKENS = 200
 BASE = {"temperature": 0.1, "top_p": 0.95, "max_tokens": MAX_TOKENS, "skip_special_tokens": True}
@@ -13,40 +15,6 @@ BASE = {"temperature": 0.1, "top_p": 0.95, "max_tokens": MAX_TOKENS, "skip_speci
 MARKS = 6
 """Log-probabilities asked for at each token: as many as there are marks. All six are among the likeliest
 where a trained model writes its mark, and each further one costs time at every token."""
-
-
-ROOT = r'root ::= "\n"? "{\"nota\": " [0-5] ", \"feedback\": \"" feedback "\"}"'
-"""The one shape that an answer can have, in the EBNF that vLLM's structured outputs take.
-
-It fixes the white space, as ``json.dumps`` writes it: with free white space a model can write blanks until
-its tokens run out. The newline that may come first is the one that Gemma's chat template has after ``model``
-and our prompt has not.
-"""
-
-GRAMMAR = "\n".join(
-    (
-        ROOT,
-        r'feedback ::= "\\\""? [^" \\\x00-\x1f\x7f] ([^"\\\x00-\x1f\x7f] | "\\" ["\\/nt])*',
-    )
-)
-"""For the first attempt. ``MAX_TOKENS`` alone bounds the feedback, and what is cut there is no answer."""
-
-WORDS = 60
-WORD_CHARS = 30
-BOUNDED_GRAMMAR = "\n".join(
-    (
-        ROOT,
-        f"feedback ::= quote? word (between word){{0,{WORDS - 1}}} quote?",
-        r'between ::= " " | "\\n" | " \\\"" | "\\\" " | "\\\""',
-        r'quote ::= "\\\""',
-        rf'word ::= [^"\\\x00-\x20\x7f]{{1,{WORD_CHARS}}}',
-    )
-)
-"""For further attempts: a model that found no end has it set, after so many words of so many characters.
-
-Not for all, since all would wait: at each token xgrammar takes 0.02 ms for the other one, 0.2 ms for this and
-0.9 ms with counted characters (4096 tokens in the vocabulary; it grows with that).
-"""
 
 
 def as_parameter(grammar: str) -> str:
@@ -61,6 +29,9 @@ class Sampling:
         self.parameters: dict[str, Any] = dict(BASE)
         if logprobs:
             self.parameters["logprobs"] = MARKS
+        if logprobs and constrained:
+            # The engine on the CPU reads it, and vLLM elsewhere gives them for all tokens.
+            self.parameters["extra_args"] = {"logprobs_tokens": MARK_WITHIN}
         further = dict(self.parameters)
         if constrained:
             self.parameters["structured_outputs"] = as_parameter(GRAMMAR)

@@ -18,10 +18,11 @@ from vllm.v1.engine.llm_engine import LLMEngine
 
 from inprocess.engine import EngineThread
 from inprocess.generation import FINAL, Generation
-from inprocess.grammars import check_grammars_once
-from inprocess.logprobs import spare_the_engine
+from inprocess.grammars import spare_the_grammars
+from inprocess.logprobs import keep_as_numbers
 from inprocess.metrics import MetricsReporter
 from inprocess.top_p import select_instead_of_sorting
+from inprocess.wanted import compute_what_is_wanted
 
 UNHEALTHY = "Model is unavailable due to unhealthy vLLM engine"
 DEFAULT_MAX_PENDING = 20_000
@@ -49,9 +50,10 @@ class Backend:
             # Nobody would see vLLM's statistics: don't gather them.
             engine_args.disable_log_stats = True
         max_pending = int(self._parameter("MAX_PENDING_REQUESTS") or DEFAULT_MAX_PENDING)
-        spare_the_engine()
+        keep_as_numbers()
+        compute_what_is_wanted()
         select_instead_of_sorting()
-        check_grammars_once()
+        spare_the_grammars()
         self._engine = EngineThread(lambda: self._build(engine_args), self, max_pending=max_pending)
         # What is loaded by now stays until the end: the collector need not walk it again.
         gc.collect()

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
+from inprocess.wanted import LIMIT
+
 TRUE_WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -42,6 +44,17 @@ def coerce(name: str, value: Any) -> Any:
         raise ParameterError(f"`{name}` must be of type {kind.__name__}, not {value!r}.") from None
 
 
+def check_extra_args(given: Any) -> None:
+    """What the engine would stumble over at each step is refused before."""
+    if given is None:
+        return
+    if not isinstance(given, dict):
+        raise ParameterError("`extra_args` must be a JSON object.")
+    limit = given.get(LIMIT, 1)
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise ParameterError(f"`{LIMIT}` in `extra_args` must be a whole number from 1, not {limit!r}.")
+
+
 def read_parameters(text: str, *, stream: bool) -> SamplingParams:
     """vLLM's sampling parameters from ``text``.
 
@@ -61,6 +74,7 @@ def read_parameters(text: str, *, stream: bool) -> SamplingParams:
     if unknown:
         raise ParameterError(f"Unknown sampling parameters: {', '.join(unknown)}.")
     values = {name: coerce(name, value) for name, value in given.items()}
+    check_extra_args(values.get("extra_args"))
     try:
         if (structure := values.get("structured_outputs")) is not None:
             values["structured_outputs"] = StructuredOutputsParams(**json.loads(structure))
