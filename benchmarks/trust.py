@@ -1,15 +1,18 @@
 """``python -m benchmarks.trust``: what trust in a mark costs, and what it is worth, on held-out items.
 
-Three servers with the same model take the same items in turn: everything on, the model free to write what
-it likes, and everything off. Rounds alternate, so that a slow minute of the machine meets all; the figures
-to trust are the ratios of the medians.
+Three servers with the same model take the same items, in turning order: everything on, the model free to
+write what it likes, and everything off. Rounds alternate, so that a slow minute of the machine meets all; the
+figures to trust are the ratios of the medians. Each round has texts that nobody has seen, as a class hands
+them in: of a text that comes again vLLM remembers the prompt, and only the answer would be measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,6 +28,16 @@ SERVERS = {
     "free to write": {"CONSTRAINED_OUTPUT": "false", "CONFIDENCE": "true"},
     "everything off": {"CONSTRAINED_OUTPUT": "false", "CONFIDENCE": "false"},
 }
+
+WARMING = 50
+LEAST_SHARE = 0.85
+"""Of the speed without, that is asked of everything on."""
+
+
+def batched(size: int, rounds: int) -> list[list[Item]]:
+    """A few items to warm up with, then ``rounds`` times ``size`` others."""
+    made = items(Side.HELD_OUT, WARMING + size * rounds)
+    return [list(itertools.islice(made, count)) for count in (WARMING, *[size] * rounds)]
 
 
 def grade(url: str, made: Sequence[Item], window: int) -> tuple[float, list[Answer]]:
@@ -60,36 +73,39 @@ def agreement(made: Sequence[Item], answers: Sequence[Answer]) -> tuple[float, f
     return statistics.fmean(above), statistics.fmean(below)
 
 
-def main() -> None:
+def main() -> int:
     """Read the command line, run the rounds, and print the figures."""
     parser = argparse.ArgumentParser(description="What trust in a mark costs, and what it is worth.")
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--window", type=int, default=160)
     arguments = parser.parse_args()
-    made = list(items(Side.HELD_OUT, arguments.items))
+    warming, *rounds = batched(arguments.items, arguments.rounds)
     speeds: dict[str, list[float]] = {name: [] for name in SERVERS}
-    last: dict[str, list[Answer]] = {}
+    answers: dict[str, list[Answer]] = {name: [] for name in SERVERS}
     with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         servers = {}
         for number, (name, settings) in enumerate(SERVERS.items()):
             servers[name] = server = TritonProcess.vllm(Path(folder) / str(number), settings)
             stack.callback(server.stop)
             server.start()
-            grade(server.grpc_url, made[:50], arguments.window)  # warm
-        for _ in range(arguments.rounds):
-            for name, server in servers.items():
-                speed, last[name] = grade(server.grpc_url, made, arguments.window)
+            grade(server.grpc_url, warming, arguments.window)
+        for number, made in enumerate(rounds):
+            for name in sorted(servers, key=lambda name: (list(servers).index(name) - number) % len(servers)):
+                speed, given = grade(servers[name].grpc_url, made, arguments.window)
                 speeds[name].append(speed)
+                answers[name] += given
     medians = {name: statistics.median(runs) for name, runs in speeds.items()}
     for name, runs in speeds.items():
         shown = ", ".join(f"{speed:.1f}" for speed in runs)
-        print(f"{name:16} {medians[name]:6.1f} items/s ({shown}), {valid_share(last[name]):.1%} valid")
-    print(f"everything on / everything off   {medians['everything on'] / medians['everything off']:.2f}")
+        print(f"{name:16} {medians[name]:6.1f} items/s ({shown}), {valid_share(answers[name]):.1%} valid")
+    share = medians["everything on"] / medians["everything off"]
+    print(f"everything on / everything off   {share:.2f} (at least {LEAST_SHARE:.2f} is asked for)")
     print(f"constrained / free               {medians['everything on'] / medians['free to write']:.2f}")
-    above, below = agreement(made, last["everything on"])
+    above, below = agreement([item for made in rounds for item in made], answers["everything on"])
     print(f"agreement with the label         {above:.1%} above the median confidence, {below:.1%} below")
+    return 0 if share >= LEAST_SHARE else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ written bit by bit; yet most rows of a step have the same mask, which is unpacke
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -121,4 +122,6 @@ def spare_the_grammars() -> None:
     backend_xgrammar.validate_xgrammar_grammar = checking_once(backend_xgrammar.validate_xgrammar_grammar)
     StructuredOutputManager.grammar_init = starting_at_once(StructuredOutputManager.grammar_init)
     StructuredOutputManager.grammar_bitmask = filling_at_once(StructuredOutputManager.grammar_bitmask)
+    # It looks at each line for signs of another notation, each time.
+    backend_xgrammar.grammar_is_likely_lark = lru_cache(MAX_KNOWN)(backend_xgrammar.grammar_is_likely_lark)
     gpu_model_runner.apply_grammar_bitmask = masking_at_once(gpu_model_runner.apply_grammar_bitmask)

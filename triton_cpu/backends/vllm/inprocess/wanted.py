@@ -32,24 +32,28 @@ class Step:
     rows: torch.Tensor | None = None
 
 
-def still_wants(params: SamplingParams, written: int) -> bool:
-    """Whether a request for log-probabilities wants the next token's, when ``written`` tokens are there."""
+def has_enough(params: SamplingParams, written: int) -> bool:
+    """Whether a request that wants log-probabilities needs none for the token after ``written`` others."""
     extra = params.extra_args
     limit = extra.get(LIMIT) if extra else None
-    return limit is None or written < limit or params.output_kind != RequestOutputKind.FINAL_ONLY
+    return limit is not None and written >= limit and params.output_kind == RequestOutputKind.FINAL_ONLY
 
 
 def wanted_rows(runner: Any) -> torch.Tensor | None:
-    """The rows of the runner's batch that want them; None where vLLM's own way has to be gone."""
+    """The rows of the runner's batch that want them; None where vLLM's own way has to be gone.
+
+    A request that has enough leaves the batch's list of those that want some, so it is looked at no more.
+    """
     batch = runner.input_batch
-    if not batch.num_logprobs or batch.logprob_token_ids or min(batch.num_logprobs.values()) < 1:
+    wanting = batch.num_logprobs
+    if batch.logprob_token_ids or (wanting and min(wanting.values()) < 1):
         return None
-    rows = [
-        row
-        for row, (request, written) in enumerate(zip(batch.req_ids, batch.req_output_token_ids, strict=False))
-        if request in batch.num_logprobs
-        and still_wants(runner.requests[request].sampling_params, len(written))
-    ]
+    rows = [row for row, request in enumerate(batch.req_ids) if request in wanting]
+    for row in rows[:]:
+        request = batch.req_ids[row]
+        if has_enough(runner.requests[request].sampling_params, len(batch.req_output_token_ids[row])):
+            del wanting[request]
+            rows.remove(row)
     return None if len(rows) == len(batch.req_ids) else torch.tensor(rows, dtype=torch.int64)
 
 
