@@ -9,19 +9,16 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
-import sys
 import time
 from collections.abc import Iterator
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import xgrammar
 from transformers import AutoTokenizer
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "model_repository" / "preprocess" / "1"))
-ours = import_module("grammar")
+from benchmarks.questions import beside_preprocess
+
+ours = beside_preprocess("grammar")
 
 LARGE = 256_000
 EOS = 1
@@ -91,7 +88,7 @@ def measure(compiler: Any, grammar: str, tokens: list[int], size: int) -> tuple[
 def main() -> None:
     """Read the command line, measure, and print a table."""
     parser = argparse.ArgumentParser(description="What a constraint costs at each token.")
-    parser.add_argument("--model", default=str(ROOT / "demo_model" / "checkpoint"))
+    parser.add_argument("--model", default="demo_model/checkpoint")
     arguments = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     texts = list(dict.fromkeys(tokenizer.decode([number]) for number in range(len(tokenizer))))

@@ -146,9 +146,9 @@ def test_the_overlay_forces_the_length_and_nothing_else(tmp_path: Path) -> None:
     """What the laid-over preprocess asks of the model is what the other sides are asked for."""
     folder = overlay(tmp_path, FIXED_TOKENS)
     scope: dict[str, Any] = {"__name__": "sampling"}
+    fixed, natural = held_out(1, 0, FIXED_TOKENS)[0].sampling, held_out(1, 0, None)[0].sampling
     exec((folder / "preprocess" / "1" / "sampling.py").read_text("utf-8"), scope)  # noqa: S102
     made = scope["Sampling"](constrained=False, logprobs=False).parameters
-    fixed, natural = held_out(1, 0, FIXED_TOKENS)[0].sampling, held_out(1, 0, None)[0].sampling
     assert {**made, "seed": fixed["seed"]} == fixed
     assert {name for name in fixed if fixed[name] != natural.get(name)} == {
         "max_tokens",
