@@ -27,6 +27,7 @@ grammars = import_module("inprocess.grammars")
 ours = import_module("grammar")
 
 VOCABULARY = 4096
+EOS = 1
 LONG = "paraula " * 22 + "tres"
 BOTH = {
     '{"nota": 3, "feedback": "Bé."}': True,
@@ -155,10 +156,11 @@ def compare_masks(compiler: Any) -> None:
     found = fill_at_once(manager, requests, ids, {})
     assert not asked
     assert (found == expected).all()
-    # One that has ended makes vLLM do it, which lets it write anything.
+    # One that has ended may write anything.
     requests["3"].structured_output_request._grammar._is_terminated = True
     assert (fill_at_once(manager, requests, ids, {})[ids.index("3")] == -1).all()
-    assert asked == [ids]
+    assert not asked
+    requests["3"].structured_output_request._grammar._is_terminated = False
     constraint = SimpleNamespace(structured_output_request_ids=ids, grammar_bitmask=expected)
     scheduled = SimpleNamespace(scheduled_spec_decode_tokens={})
     mask = grammars.masking_at_once(apply_grammar_bitmask)
@@ -171,6 +173,32 @@ def compare_masks(compiler: Any) -> None:
         assert torch.equal(mine, theirs)
 
 
+def compare_accepting(compiler: Any, tokenizer: Any) -> None:
+    """Told later, a grammar's masks are the same at each step; what it doesn't allow can only end."""
+    tokens = [*tokenizer.encode('{"nota": 3, "feedback": "Bé."}', add_special_tokens=False), EOS]
+    compiled = compiler.compile_grammar(ours.GRAMMAR)
+    manager = SimpleNamespace(
+        reasoner_cls=None, _grammar_bitmask=xgrammar.allocate_token_bitmask(1, VOCABULARY)
+    )
+    request = dict(stand_ins(compiled, [""]))["0"]
+    request.use_structured_output = True
+    accept = grammars.accepting_later(StructuredOutputManager.accept_tokens)
+    fill = grammars.filling_at_once(StructuredOutputManager.grammar_bitmask)
+    matcher = xgrammar.GrammarMatcher(compiled)
+    expected = xgrammar.allocate_token_bitmask(1, VOCABULARY)
+    for token in tokens:
+        matcher.fill_next_token_bitmask(expected)
+        assert (fill(manager, {"0": request}, ["0"], {}) == expected.numpy()).all()
+        assert matcher.accept_token(token)
+        assert accept(manager, request, [token])
+    assert (fill(manager, {"0": request}, ["0"], {}) == -1).all(), "it has ended"
+    wrong = dict(stand_ins(compiled, ['{"nota": ']))["0"]
+    assert accept(manager, wrong, tokenizer.encode("x", add_special_tokens=False)[:1])
+    bits = fill(manager, {"0": wrong}, ["0"], {})[0].view("uint8")
+    allowed = [number for number in range(VOCABULARY) if bits[number // 8] >> number % 8 & 1]
+    assert allowed == [EOS]
+
+
 if __name__ == "__main__":
     demo = AutoTokenizer.from_pretrained(sys.argv[1])
     info = xgrammar.TokenizerInfo.from_huggingface(demo, vocab_size=VOCABULARY)
@@ -179,4 +207,5 @@ if __name__ == "__main__":
     check_once()
     check_starting()
     compare_masks(compiler)
+    compare_accepting(compiler, demo)
     print("the same")

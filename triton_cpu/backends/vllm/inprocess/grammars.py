@@ -7,13 +7,12 @@ written bit by bit; yet most rows of a step have the same mask, which is unpacke
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-import xgrammar
 from vllm.v1.structured_output import StructuredOutputManager, backend_xgrammar
 from vllm.v1.structured_output.backend_xgrammar import XgrammarGrammar
 from vllm.v1.worker import gpu_model_runner
@@ -22,6 +21,7 @@ MAX_KNOWN = 64
 
 Validate = Callable[[Any], None]
 Start = Callable[[Any, Any], None]
+Accept = Callable[[Any, Any, list[int]], bool]
 Fill = Callable[[Any, dict[str, Any], list[str], dict[str, list[int]]], Any]
 Apply = Callable[[Any, Any, Any, torch.Tensor], None]
 
@@ -63,25 +63,60 @@ def starting_at_once(start: Start) -> Start:
     return start_at_once
 
 
+def accepting_later(accept: Accept) -> Accept:
+    """``StructuredOutputManager.accept_tokens``, but a step's token is told when the next mask is asked for.
+
+    Both walk through the same memory, which the model's weights have taken the cache from in between.
+    """
+
+    def accept_later(manager: Any, request: Any, tokens: list[int]) -> bool:
+        structured = request.structured_output_request
+        if structured is None:
+            return accept(manager, request, tokens)
+        grammar = structured._grammar
+        caught_up = catch_up(grammar)
+        if type(grammar) is not XgrammarGrammar or manager.reasoner_cls is not None or len(tokens) != 1:
+            return caught_up and accept(manager, request, tokens)
+        grammar.untold = tokens
+        return caught_up
+
+    return accept_later
+
+
+def catch_up(grammar: Any) -> bool:
+    """Tell a grammar the token that it wasn't told. False where it doesn't allow it."""
+    untold = grammar.__dict__.pop("untold", None)
+    return untold is None or grammar.accept_tokens("of this step", untold)
+
+
 def filling_at_once(fill: Fill) -> Fill:
     """``StructuredOutputManager.grammar_bitmask`` for steps of one token each. Returns shape [R, V / 32]."""
-    matchers = xgrammar.BatchGrammarMatcher(max_threads=1)
 
     def fill_at_once(manager: Any, requests: Any, ids: list[str], drafts: Any) -> Any:
         masks = manager._grammar_bitmask
         grammars = [requests[request].structured_output_request._grammar for request in ids]
-        if (
-            masks is None
-            or drafts
-            or manager.reasoner_cls is not None
-            or set(map(type, grammars)) != {XgrammarGrammar}
-            or any(grammar._is_terminated for grammar in grammars)
-        ):
+        if masks is None or drafts or set(map(type, grammars)) != {XgrammarGrammar}:
+            for grammar in grammars:
+                catch_up(grammar)
             return fill(manager, requests, ids, drafts)
-        matchers.batch_fill_next_token_bitmask([grammar.matcher for grammar in grammars], masks)
+        for row, grammar in enumerate(grammars):
+            if not catch_up(grammar):
+                # The mask didn't let it through, so this doesn't happen; if it does, the answer ends here.
+                masks[row] = torch.from_numpy(only(grammar.matcher.stop_token_ids, masks.shape[-1]))
+            elif grammar._is_terminated:
+                masks[row] = -1
+            else:
+                grammar.matcher.fill_next_token_bitmask(masks, row)
         return masks[: len(ids)].numpy()
 
     return fill_at_once
+
+
+def only(tokens: Iterable[int], words: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """The mask that lets nothing else pass. Returns shape [words]."""
+    bits = np.zeros(words * 32, dtype=np.uint8)
+    bits[list(tokens)] = 1
+    return np.packbits(bits, bitorder="little").view(np.int32)
 
 
 def masking_at_once(apply: Apply) -> Apply:
@@ -121,6 +156,7 @@ def spare_the_grammars() -> None:
     """Have this process's engine, of which there is one, work like this."""
     backend_xgrammar.validate_xgrammar_grammar = checking_once(backend_xgrammar.validate_xgrammar_grammar)
     StructuredOutputManager.grammar_init = starting_at_once(StructuredOutputManager.grammar_init)
+    StructuredOutputManager.accept_tokens = accepting_later(StructuredOutputManager.accept_tokens)
     StructuredOutputManager.grammar_bitmask = filling_at_once(StructuredOutputManager.grammar_bitmask)
     # It looks at each line for signs of another notation, each time.
     backend_xgrammar.grammar_is_likely_lark = lru_cache(MAX_KNOWN)(backend_xgrammar.grammar_is_likely_lark)

@@ -79,6 +79,8 @@ def read_parameters(text: str, *, stream: bool) -> SamplingParams:
         if (structure := values.get("structured_outputs")) is not None:
             values["structured_outputs"] = StructuredOutputsParams(**json.loads(structure))
         values["output_kind"] = RequestOutputKind.DELTA if stream else RequestOutputKind.FINAL_ONLY
+        # Made for this request alone: vLLM need not take a deep copy.
+        values["skip_clone"] = True
         return SamplingParams(**values)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"The sampling parameters can't be used: {error}") from error
