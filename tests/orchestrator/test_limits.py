@@ -7,18 +7,20 @@ from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
 from tests.triton_process import TritonProcess
 
+SLOW = "[[delay_ms=20000]]"  # still at work, whatever else this machine does
+
 
 async def test_beyond_the_queue_is_429_with_retry_after(start: Start, scripted_triton: TritonProcess) -> None:
     """One job runs, one waits, the third is refused; when the first has ended there is room again."""
     async with start(scripted_triton, max_concurrent_jobs=1, max_queued_jobs=1) as client:
-        running = await client.submit(make_items(10, "[[delay_ms=500]]"))
-        waiting = await client.submit(make_items(10, "[[delay_ms=500]]"))
+        running = await client.submit(make_items(10, SLOW))
+        waiting = await client.submit(make_items(10))
         status, body, headers = await client.call("POST", "/evaluate", json={"items": make_items(1)})
         assert (status, body["code"]) == (429, "too_many_jobs")
         assert 1 <= int(headers["Retry-After"]) <= 60
         _, health, _ = await client.call("GET", "/health")
         assert health["active_jobs"] + health["queued_jobs"] == 2  # the first may not have been taken up yet
-        await client.stream(running)
+        await client.call("POST", f"/cancel/{running}")
         third = await client.submit(make_items(1))
         for job_id in (waiting, third):
             assert (await client.stream(job_id)).final["status"] == "completed"
@@ -28,16 +30,18 @@ async def test_a_burst_of_posts_does_not_get_past_the_limit(
     start: Start, scripted_triton: TritonProcess
 ) -> None:
     """Places are counted before the job is written, so that many at once can't share one."""
-    async with start(scripted_triton, max_concurrent_jobs=1, max_queued_jobs=2) as client:
-        body = {"items": make_items(5, "[[delay_ms=300]]")}
+    async with start(
+        scripted_triton, max_concurrent_jobs=1, max_queued_jobs=2, drain_timeout_s=0.0
+    ) as client:
+        body = {"items": make_items(5, SLOW)}
         answers = await asyncio.gather(*(client.call("POST", "/evaluate", json=body) for _ in range(12)))
     assert sorted(status for status, _, _ in answers) == [202] * 3 + [429] * 9
 
 
 async def test_a_waiting_job_can_be_cancelled(start: Start, scripted_triton: TritonProcess) -> None:
     """It ends without having run: one final event, no results."""
-    async with start(scripted_triton, max_concurrent_jobs=1) as client:
-        await client.submit(make_items(5, "[[delay_ms=300]]"))
+    async with start(scripted_triton, max_concurrent_jobs=1, drain_timeout_s=0.0) as client:
+        await client.submit(make_items(5, SLOW))
         job_id = await client.submit(make_items(5))
         status, body, _ = await client.call("POST", f"/cancel/{job_id}")
         assert (status, body["status"], body["started_at"]) == (202, "cancelled", None)
@@ -88,8 +92,10 @@ async def test_a_key_answers_also_when_the_queue_is_full(
     start: Start, scripted_triton: TritonProcess
 ) -> None:
     """A client that repeats its POST after a lost answer finds its job, however busy we are."""
-    async with start(scripted_triton, max_concurrent_jobs=1, max_queued_jobs=0) as client:
-        items = make_items(5, "[[delay_ms=500]]")
+    async with start(
+        scripted_triton, max_concurrent_jobs=1, max_queued_jobs=0, drain_timeout_s=0.0
+    ) as client:
+        items = make_items(5, SLOW)
         job_id = await client.submit(items, key="k")
         assert (await client.call("POST", "/evaluate", json={"items": make_items(1)}))[0] == 429
         assert await client.submit(items, key="k") == job_id

@@ -56,7 +56,9 @@ async def test_waits_deliveries_and_limits_are_counted(start: Start, scripted_tr
         async with client.open_stream(second) as one, client.open_stream(second) as other:
             await anext(one)
             await anext(other)
-            waiting = await values(client)
+            async with asyncio.timeout(WAIT_S):  # a job is taken up in its own time
+                while (waiting := await values(client))["avalua_jobs_processing"] < 1:
+                    pass
             await client.call("POST", f"/cancel/{first}")
             for subscriber in (one, other):
                 async for heard in subscriber:
