@@ -11,7 +11,7 @@ TIMEOUT_S = 120.0
 
 @pytest.mark.vllm
 @pytest.mark.xdist_group("vllm")
-@pytest.mark.parametrize("what", ["shortcuts", "grammars"])
+@pytest.mark.parametrize("what", ["shortcuts", "grammars", "engine"])
 def test_in_the_server_s_environment(what: str) -> None:
     """Tokens, log-probabilities and masks beside vLLM's own; answers beside the table of good and bad."""
     command = [str(SERVER_PYTHON), "-m", f"tests.vllm_backend.{what}_in_server", str(TEST_MODEL)]

@@ -19,8 +19,11 @@ from vllm.v1.engine.llm_engine import LLMEngine
 from inprocess.engine import EngineThread
 from inprocess.generation import FINAL, Generation
 from inprocess.grammars import spare_the_grammars
+from inprocess.held import tell_what_is_heard
 from inprocess.logprobs import keep_as_numbers
 from inprocess.metrics import MetricsReporter
+from inprocess.scheduling import schedule_with_less_work
+from inprocess.tokenizing import Tokenize, direct
 from inprocess.top_p import select_instead_of_sorting
 from inprocess.wanted import compute_what_is_wanted
 
@@ -44,6 +47,7 @@ class Backend:
         self._ids = itertools.count()
         self._unloading = False
         self._metrics: MetricsReporter | None = None
+        self._tokenize: Tokenize | None = None
         if self._parameter("REPORT_CUSTOM_METRICS").lower() == "true" and not engine_args.disable_log_stats:
             self._metrics = MetricsReporter({"model": self._name, "version": args["model_version"]})
         else:
@@ -54,6 +58,8 @@ class Backend:
         compute_what_is_wanted()
         select_instead_of_sorting()
         spare_the_grammars()
+        tell_what_is_heard()
+        schedule_with_less_work()
         self._engine = EngineThread(lambda: self._build(engine_args), self, max_pending=max_pending)
         # What is loaded by now stays until the end: the collector need not walk it again.
         gc.collect()
@@ -75,6 +81,11 @@ class Backend:
             raise pb_utils.TritonModelException(f"{path} can't be used: {error}") from error
 
     def _build(self, engine_args: AsyncEngineArgs) -> LLMEngine:
+        engine = self._build_with_metrics(engine_args)
+        self._tokenize = direct(engine.get_tokenizer())
+        return engine
+
+    def _build_with_metrics(self, engine_args: AsyncEngineArgs) -> LLMEngine:
         if self._metrics is not None:
             try:
                 return LLMEngine.from_engine_args(engine_args, stat_loggers=[self._metrics])
@@ -89,7 +100,7 @@ class Backend:
         """Take requests in; each gets its responses from the sender's thread, the last one final."""
         for request in requests:
             try:
-                job = Generation(request, str(next(self._ids)))
+                job = Generation(request, str(next(self._ids)), self._tokenize)
             except Exception as error:  # noqa: BLE001  whatever is wrong with one request ends that one only
                 self._refuse(request.get_response_sender(), error)
                 continue

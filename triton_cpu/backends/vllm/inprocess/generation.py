@@ -12,6 +12,7 @@ from vllm.outputs import RequestOutput
 
 from inprocess.logprobs import as_json
 from inprocess.parameters import ParameterError, read_parameters
+from inprocess.tokenizing import Tokenize
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 EXTRAS = (
@@ -37,13 +38,13 @@ def scalar(inputs: dict[str, Any], name: str) -> Any:
     return None if values is None else values[0]
 
 
-def read_prompt(inputs: dict[str, Any]) -> tuple[str, Any]:
-    """The prompt's text, and what vLLM takes for it (with its images, where some were sent)."""
+def read_prompt(inputs: dict[str, Any], tokenize: Tokenize | None) -> tuple[str, Any]:
+    """The prompt's text, and what vLLM takes for it: tokens, or the text (with images where some came)."""
     raw = scalar(inputs, "text_input")
     text = raw.decode("utf-8") if isinstance(raw, bytes) else str(raw)
     images = inputs.get("image")
     if images is None or not images.size:
-        return text, text
+        return text, text if tokenize is None else {"prompt_token_ids": tokenize(text), "prompt": text}
     from PIL import Image  # noqa: PLC0415  text models never need it
 
     pictures = [Image.open(BytesIO(base64.b64decode(image))).convert("RGB") for image in images]
@@ -53,13 +54,13 @@ def read_prompt(inputs: dict[str, Any]) -> tuple[str, Any]:
 class Generation:
     """A request between Triton and the engine. Not thread-safe: each phase has one thread."""
 
-    def __init__(self, request: Any, request_id: str) -> None:
+    def __init__(self, request: Any, request_id: str, tokenize: Tokenize | None) -> None:
         """Read the request. Raises ParameterError, or ValueError for text or images that can't be read."""
         self.id = request_id
         self.sender = request.get_response_sender()
         self.done = False
         inputs = read_inputs(request)
-        self.prompt_text, self.prompt = read_prompt(inputs)
+        self.prompt_text, self.prompt = read_prompt(inputs, tokenize)
         self.stream = bool(scalar(inputs, "stream"))
         exclude = scalar(inputs, "exclude_input_in_output")
         if self.stream and exclude is not None and not exclude:

@@ -4,7 +4,7 @@ How full the KV cache is comes on top: that backend keeps it to itself. The name
 
 Each observation is a call into the server's process, during which this one's interpreter is often held. A
 thread of its own makes them, a few times a second and a few for each request: at every step and for every
-token they cost a tenth of the throughput.
+token they cost a tenth of the throughput. Tokens of an answer that nobody streams count when it is done.
 """
 
 from __future__ import annotations
