@@ -197,6 +197,19 @@ def compare_accepting(compiler: Any, tokenizer: Any) -> None:
     bits = fill(manager, {"0": wrong}, ["0"], {})[0].view("uint8")
     allowed = [number for number in range(VOCABULARY) if bits[number // 8] >> number % 8 & 1]
     assert allowed == [EOS]
+    several = dict(stand_ins(compiled, ['{"nota": ', '{"nota": ', ""]))
+    three, letter = (tokenizer.encode(text, add_special_tokens=False)[:1] for text in ("3", "x"))
+    assert accept(manager, several["0"], letter)
+    assert accept(manager, several["1"], three)
+    manager._grammar_bitmask = xgrammar.allocate_token_bitmask(3, VOCABULARY)
+    masks = fill(manager, several, list(several), {})
+    assert (masks[0].view("uint8") == bits).all()
+    for row, text in ((1, '{"nota": 3'), (2, "")):
+        matcher = xgrammar.GrammarMatcher(compiled)
+        assert matcher.accept_string(text)
+        matcher.fill_next_token_bitmask(expected)
+        assert (masks[row] == expected.numpy()).all()
+    assert several["1"].structured_output_request._grammar.num_processed_tokens == 1
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch
 from vllm.v1.structured_output import StructuredOutputManager, backend_xgrammar
 from vllm.v1.structured_output.backend_xgrammar import XgrammarGrammar
 from vllm.v1.worker import gpu_model_runner
+from xgrammar import BatchGrammarMatcher
 
 MAX_KNOWN = 64
 
@@ -89,8 +90,25 @@ def catch_up(grammar: Any) -> bool:
     return untold is None or grammar.accept_tokens("of this step", untold)
 
 
+def catch_up_all(grammars: list[Any]) -> list[int]:
+    """Tell each grammar the token that it wasn't told. Returns the places of those that don't allow it."""
+    untold = [(row, grammar.__dict__.pop("untold", None)) for row, grammar in enumerate(grammars)]
+    told = [(row, tokens[0]) for row, tokens in untold if tokens and not grammars[row]._is_terminated]
+    matchers = [grammars[row].matcher for row, _ in told]
+    accepted = BatchGrammarMatcher.batch_accept_token(matchers, [token for _, token in told])
+    refused = []
+    for (row, _), matcher, good in zip(told, matchers, accepted, strict=True):
+        if good:
+            grammars[row].num_processed_tokens += 1
+            grammars[row]._is_terminated = matcher.is_terminated()
+        else:
+            refused.append(row)
+    return refused
+
+
 def filling_at_once(fill: Fill) -> Fill:
     """``StructuredOutputManager.grammar_bitmask`` for steps of one token each. Returns shape [R, V / 32]."""
+    fillers = BatchGrammarMatcher(max_threads=1)
 
     def fill_at_once(manager: Any, requests: Any, ids: list[str], drafts: Any) -> Any:
         masks = manager._grammar_bitmask
@@ -99,14 +117,15 @@ def filling_at_once(fill: Fill) -> Fill:
             for grammar in grammars:
                 catch_up(grammar)
             return fill(manager, requests, ids, drafts)
+        refused = catch_up_all(grammars)
         for row, grammar in enumerate(grammars):
-            if not catch_up(grammar):
-                # The mask didn't let it through, so this doesn't happen; if it does, the answer ends here.
-                masks[row] = torch.from_numpy(only(grammar.matcher.stop_token_ids, masks.shape[-1]))
-            elif grammar._is_terminated:
+            if grammar._is_terminated:
                 masks[row] = -1
-            else:
-                grammar.matcher.fill_next_token_bitmask(masks, row)
+        live = [row for row, grammar in enumerate(grammars) if not grammar._is_terminated]
+        fillers.batch_fill_next_token_bitmask([grammars[row].matcher for row in live], masks, live)
+        for row in refused:
+            # The mask didn't let its token through, so this doesn't happen; if it does, the answer ends here.
+            masks[row] = torch.from_numpy(only(grammars[row].matcher.stop_token_ids, masks.shape[-1]))
         return masks[: len(ids)].numpy()
 
     return fill_at_once
