@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-WAIT_S = 90.0  # a Triton may take ten seconds to start where many tests run at once
+WAIT_S = 150.0  # a Triton may take half a minute to start where many tests run at once
 
 
 @dataclass
