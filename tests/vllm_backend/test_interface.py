@@ -221,8 +221,9 @@ def test_parameters_that_are_no_object(vllm_triton: TritonProcess) -> None:
 def test_prompt_too_long_ends_its_request_alone(vllm_triton: TritonProcess) -> None:
     """A prompt beyond the model's length is an error for that request, and no other notices."""
     with Stream(vllm_triton.grpc_url) as stream:
-        stream.send("què " * 3000, GREEDY, request_id="long")
-        assert "maximum" in stream.answer()[0].error
+        for words, said in ((3000, "maximum"), (100_000, "400000 characters")):
+            stream.send("què " * words, GREEDY, request_id="long")
+            assert said in stream.answer()[0].error
         stream.send(PROMPT, GREEDY)
         assert not stream.answer()[-1].error
 

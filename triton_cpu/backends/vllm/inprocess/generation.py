@@ -12,7 +12,7 @@ from vllm.outputs import RequestOutput
 
 from inprocess.logprobs import as_json
 from inprocess.parameters import ParameterError, read_parameters
-from inprocess.tokenizing import Tokenize
+from inprocess.tokenizing import MAX_CHARACTERS, Tokenize
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 EXTRAS = (
@@ -44,7 +44,9 @@ def read_prompt(inputs: dict[str, Any], tokenize: Tokenize | None) -> tuple[str,
     text = raw.decode("utf-8") if isinstance(raw, bytes) else str(raw)
     images = inputs.get("image")
     if images is None or not images.size:
-        return text, text if tokenize is None else {"prompt_token_ids": tokenize(text), "prompt": text}
+        if tokenize is None or len(text) > MAX_CHARACTERS:
+            return text, text
+        return text, {"prompt_token_ids": tokenize(text), "prompt": text}
     from PIL import Image  # noqa: PLC0415  text models never need it
 
     pictures = [Image.open(BytesIO(base64.b64decode(image))).convert("RGB") for image in images]

@@ -7,6 +7,7 @@ written bit by bit; yet most rows of a step have the same mask, which is unpacke
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,8 @@ from vllm.v1.structured_output import StructuredOutputManager, backend_xgrammar
 from vllm.v1.structured_output.backend_xgrammar import XgrammarGrammar
 from vllm.v1.worker import gpu_model_runner
 from xgrammar import BatchGrammarMatcher
+
+logger = logging.getLogger(__name__)
 
 MAX_KNOWN = 64
 
@@ -102,6 +105,7 @@ def catch_up_all(grammars: list[Any]) -> list[int]:
             grammars[row].num_processed_tokens += 1
             grammars[row]._is_terminated = matcher.is_terminated()
         else:
+            logger.error("A token was drawn that the grammar doesn't allow: the answer ends here.")
             refused.append(row)
     return refused
 
@@ -124,7 +128,7 @@ def filling_at_once(fill: Fill) -> Fill:
         live = [row for row, grammar in enumerate(grammars) if not grammar._is_terminated]
         fillers.batch_fill_next_token_bitmask([grammars[row].matcher for row in live], masks, live)
         for row in refused:
-            # The mask didn't let its token through, so this doesn't happen; if it does, the answer ends here.
+            # The mask didn't let its token through, so this should not happen: nothing but the end is left.
             masks[row] = torch.from_numpy(only(grammars[row].matcher.stop_token_ids, masks.shape[-1]))
         return masks[: len(ids)].numpy()
 

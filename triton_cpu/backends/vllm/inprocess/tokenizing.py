@@ -14,6 +14,9 @@ from transformers import TokenizersBackend
 
 Tokenize = Callable[[str], list[int]]
 
+MAX_CHARACTERS = 20_000
+"""Longer texts are left to vLLM, which refuses unread what can't fit, so that nobody waits for one."""
+
 
 def direct(tokenizer: Any) -> Tokenize | None:
     """What makes tokens of a prompt as ``tokenizer`` does, special ones included; None for other kinds."""
