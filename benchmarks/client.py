@@ -64,6 +64,9 @@ class Client:
         finally:
             writer.close()
 
+    async def cancel(self, job_id: str) -> None:
+        await self._call("POST", f"/cancel/{job_id}")
+
     async def check(self, job_id: str, count: int) -> None:
         """Raises RuntimeError unless every item of the job was graded, each from its own text."""
         got = [(row["index"], row["id_alumno"], row["feedback"]) for row in await self.results(job_id)]
