@@ -1,7 +1,7 @@
 """``python -m benchmarks.company``: how long a class takes beside odd texts, and after a job was cancelled.
 
-Sixty texts of 19 900 characters go to the demo model, and a class of 25 two seconds later. What its marks wait
-for must not depend on what the others are made of, nor on texts that nobody waits for any more.
+Sixty texts of 19 900 characters go to the demo model, a class of 25 two seconds later. What its marks
+wait for must depend neither on what the others are made of, nor on texts that nobody waits for any more.
 """
 
 from __future__ import annotations
