@@ -23,7 +23,8 @@ PAGE = """<!doctype html><iframe name="sink" hidden></iframe>
 <input name='{"parameters":{"x":"' value='"}}'></form>
 <script>
 const send = (path, body, options = {}) =>
-  fetch("TRITON" + path, {method: "POST", mode: "no-cors", body, ...options}).then(() => "sent", () => "stopped");
+  fetch("TRITON" + path, {method: "POST", mode: "no-cors", body, ...options})
+    .then(() => "sent", () => "stopped");
 (async () => {
   const said = {};
   const sent = new Promise((done) => document.querySelector("iframe").addEventListener("load", done));
