@@ -50,8 +50,8 @@ ALL = sorted(services())
 
 def environment(service: str) -> dict[str, str | None]:
     """What the service is told; None where the value is the one that Compose itself was given, if any."""
-    entries = (entry.partition("=") for entry in services()[service]["environment"])
-    return {name: value if separator else None for name, separator, value in entries}
+    told: dict[str, str | None] = services()[service]["environment"]
+    return told
 
 
 @pytest.mark.parametrize("name", [COMPOSE, TRITON_PORTS])
@@ -173,7 +173,7 @@ def test_each_container_is_told_all_its_settings(service: str) -> None:
     missing = read_by(service) - set(environment(service))
     assert missing == set(), (
         f"{service} reads {', '.join(sorted(missing))}, which docker-compose.yml does not pass on: "
-        f"add a line `- NAME` for each to services.{service}.environment"
+        f"add a line `NAME:` for each to services.{service}.environment"
     )
 
 
