@@ -10,7 +10,7 @@ CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_m
 # Each holds a model.py that Triton imports by itself, with what lies beside it.
 BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm tests/scripted/gemma2/1)
 
-.PHONY: help setup tools run test test-fast test-slow chaos load bench bench-service bench-growth demo-model demo-eval \
+.PHONY: help setup tools run test test-fast test-slow image-check chaos load bench bench-service bench-growth demo-model demo-eval \
 	lint format clean lock
 
 help: ## List these commands
@@ -33,6 +33,9 @@ test-fast: setup tools ## Run the tests that need no language model
 
 test-slow: setup ## Run the tests that kill and measure the whole service (minutes)
 	@$(VENV)/python -m pytest -m chaos tests
+
+image-check: setup ## Build the images' own steps on a Debian base, and start the service from there (root; minutes)
+	@$(VENV)/python -m tests.docker.image_check
 
 chaos: setup ## Kill everything at random moments; ROUNDS=200 for long
 	@$(VENV)/python -m chaos --rounds $(ROUNDS)

@@ -82,8 +82,10 @@ def make_plan(env: Mapping[str, str]) -> Plan:
     if len(set(ports.values())) < len(ports):
         listed = ", ".join(f"{name}={number}" for name, number in ports.items())
         raise PlanError(f"Each port must be another one, but these are not: {listed}.")
+    host = env.get("HOST") or "127.0.0.1"
     environment = {
         **env,
+        "HOST": host,
         **{name: str(number) for name, number in ports.items()},
         "MODEL_NAME": model,
         "MODEL_NOTICE": notice,
@@ -98,7 +100,7 @@ def make_plan(env: Mapping[str, str]) -> Plan:
     # The demo model is there within a minute: a start that takes longer than this hangs.
     patience = {"TRITON_START_TIMEOUT_S": DEMO_START_TIMEOUT_S} if model == str(DEMO_MODEL) else {}
     return Plan(
-        host=env.get("HOST") or "0.0.0.0",  # noqa: S104  the documented default
+        host=host,
         port=ports["PORT"],
         triton_grpc_port=ports["TRITON_GRPC_PORT"],
         triton_metrics_port=ports["TRITON_METRICS_PORT"],

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from local_stack.child import CRASHES
 from local_stack.ports import free_ports
+from triton_common.server import ADMIN_HEADER
 from triton_cpu.serve import remove_stale_memory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +22,11 @@ SERVER_PYTHON = ROOT / ".venv-server" / "bin" / "python"
 TEST_MODEL = Path(os.environ.get("TEST_MODEL") or ROOT / "demo_model" / "checkpoint")
 SCRIPTED = ROOT / "tests" / "scripted"
 START_ATTEMPTS = 3
+ADMIN_KEY = "the-key-of-the-tests"
+"""Opens the management protocols of every server that a test starts."""
+ADMIN_HEADERS = {ADMIN_HEADER: ADMIN_KEY}
+ADMIN_METADATA = {f"triton-grpc-protocol-{ADMIN_HEADER}": ADMIN_KEY}
+"""The same over gRPC."""
 
 
 class TritonProcess:
@@ -78,6 +84,7 @@ class TritonProcess:
             "TRITON_GRPC_PORT": str(self.grpc_port),
             "TRITON_HTTP_PORT": str(self.http_port),
             "TRITON_METRICS_PORT": str(self.metrics_port),
+            "TRITON_ADMIN_KEY": ADMIN_KEY,
             **self._environment,
         }
 

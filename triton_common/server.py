@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from triton_common.settings import SettingsError
+
+MANAGEMENT = ("model-repository", "shared-memory", "trace", "logging")
+"""The protocols through which a client changes the server: ``load`` alone takes code and runs it."""
+ADMIN_HEADER = "avalua-admin-key"
+"""The HTTP header that opens them; over gRPC it is ``triton-grpc-protocol-avalua-admin-key``."""
+ADMIN_KEY = re.compile(r"[A-Za-z0-9_-]{16,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,24 @@ def read_port(env: Mapping[str, str], name: str, default: int) -> int:
     return int(value)
 
 
-def command(server: Path, repository: Path, backends: Path, host: str, ports: Ports) -> list[str]:
-    """Triton's command line."""
+def read_admin_key(env: Mapping[str, str]) -> str:
+    """What opens the management protocols: TRITON_ADMIN_KEY, or else a secret that nobody is told.
+
+    Raises SettingsError where it is too short to keep anybody out, or would break Triton's option.
+    """
+    value = env.get("TRITON_ADMIN_KEY") or secrets.token_hex(32)
+    if not ADMIN_KEY.fullmatch(value):
+        raise SettingsError("TRITON_ADMIN_KEY must be 16 or more letters, digits, - or _.")
+    return value
+
+
+def command(
+    server: Path, repository: Path, backends: Path, host: str, ports: Ports, *, admin_key: str
+) -> list[str]:
+    """Triton's command line. ``admin_key`` opens the management protocols, which are closed without it."""
+    # A web page of any origin may send a POST to a port of this machine, and `load` takes code in it.
+    # Triton takes the key as an argument only: who may list this machine's processes in full can read it.
+    closed = f"{','.join(MANAGEMENT)}:{ADMIN_HEADER}={admin_key}"
     return [
         str(server),
         f"--model-repository={repository}",
@@ -53,6 +77,8 @@ def command(server: Path, repository: Path, backends: Path, host: str, ports: Po
         "--model-control-mode=explicit",
         "--load-model=*",
         "--exit-timeout-secs=30",
+        f"--http-restricted-api={closed}",
+        f"--grpc-restricted-protocol={closed}",
         f"--grpc-address={host}",
         f"--http-address={host}",
         f"--metrics-address={host}",

@@ -10,6 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 MIN_BATCHED_TOKENS = 4096
 """Prompt tokens that the CPU reads in one step, at least."""
 
+COMPILATION: dict[int, dict[str, Any]] = {
+    0: {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"},
+    1: {"mode": 1, "cudagraph_mode": "FULL_DECODE_ONLY"},
+    2: {"mode": 3},
+    3: {"mode": 3},
+}
+"""vLLM's ``compilation_config`` by COMPILATION_LEVEL: each keeps CUDA graphs.
+
+vLLM's default of them (FULL_AND_PIECEWISE) needs mode 3, its own compilation. In any other mode vLLM before
+September 2026, 0.27.1 of NVIDIA's image 26.08 among them, then drops all CUDA graphs and only logs that
+(``VllmConfig.__post_init__``, "Overriding to NONE"); 0.32 falls back to FULL_DECODE_ONLY, which needs no
+compilation and is asked for here in modes 0 and 1. Level 2, the requirements' balance of start-up and speed,
+meant a single trace; vLLM's own compilation has taken its place, and has graphs for prompts, too.
+Not tried on a GPU.
+"""
+
 
 class SettingsError(ValueError):
     """A setting makes no sense. Its text is one line that says which, and why."""
@@ -78,5 +94,5 @@ class ModelSettings(EnvSettings):
             args["max_num_batched_tokens"] = max(MIN_BATCHED_TOKENS, self.max_model_len)
         else:
             args["gpu_memory_utilization"] = self.gpu_memory_utilization
-            args["compilation_config"] = {"mode": self.compilation_level}
+            args["compilation_config"] = COMPILATION[self.compilation_level]
         return {**args, **self.extra_engine_args}

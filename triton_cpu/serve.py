@@ -14,7 +14,7 @@ from pathlib import Path
 
 from triton_common.grading_settings import GradingSettings
 from triton_common.repository import lay_out
-from triton_common.server import Ports, command
+from triton_common.server import Ports, command, read_admin_key
 from triton_common.settings import ModelSettings, SettingsError
 from triton_cpu.layout import (
     NotPossibleError,
@@ -44,6 +44,7 @@ def main() -> int:  # noqa: RET503  it ends by becoming another program
     host = os.environ.get("TRITON_HOST") or "127.0.0.1"
     try:
         ports = Ports.from_env(os.environ)
+        admin_key = read_admin_key(os.environ)
         GradingSettings.from_env(os.environ)
         engine_args = None if args.no_vllm else ModelSettings.from_env(os.environ).engine_args("cpu")
         wheel, libpython = find_wheel(), find_libpython()
@@ -55,7 +56,7 @@ def main() -> int:  # noqa: RET503  it ends by becoming another program
     repository = lay_out(run_dir / "model_repository", engine_args, overlay=args.overlay)
     backends = lay_out_backends(run_dir / "backends", wheel)
     environment = server_environment(os.environ, wheel, libpython)
-    arguments = command(wheel.server, repository, backends, host, ports)
+    arguments = command(wheel.server, repository, backends, host, ports, admin_key=admin_key)
     # There is no GPU to ask, and Ctrl-C must not wait for long.
     arguments += ["--allow-gpu-metrics=false", "--exit-timeout-secs=3"]
     prefix = f"avalua-{ports.http}-"

@@ -16,7 +16,7 @@ from benchmarks.service import Service
 from benchmarks.sides.side import READY_TIMEOUT_S, STOP_TIMEOUT_S, Outcome, Setup
 from local_stack.child import Child
 from local_stack.readiness import wait_ready
-from tests.triton_process import TritonProcess
+from tests.triton_process import ADMIN_KEY, TritonProcess
 from triton_common.repository import lay_out
 from triton_common.server import Ports, command
 from triton_cpu.serve import remove_stale_memory
@@ -42,9 +42,8 @@ class ImageTriton(TritonProcess):
     def command(self) -> list[str]:
         repository = lay_out(self.run_dir / "model_repository", self._engine_args, overlay=self._overlay)
         ports = Ports(self.grpc_port, self.metrics_port, self.http_port)
-        return command(
-            IN_IMAGE / "bin" / "tritonserver", repository, IN_IMAGE / "backends", "127.0.0.1", ports
-        )
+        server, backends = IN_IMAGE / "bin" / "tritonserver", IN_IMAGE / "backends"
+        return command(server, repository, backends, "127.0.0.1", ports, admin_key=ADMIN_KEY)
 
 
 def make_server(setup: Setup, run_dir: Path) -> TritonProcess:

@@ -1,19 +1,22 @@
-"""What can be checked of the images without building them: lint, schema, and that all they name exists."""
+"""What can be checked of the images without building them: lint, users, and that all they name exists."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
+from local_stack.ports import free_ports
 from tests.triton_process import ROOT
+from triton_common import healthcheck, probe
 
 DOCKERFILES = ["Dockerfile.triton", "Dockerfile.api"]
 TOOLS = Path(sys.executable).parent
@@ -26,11 +29,6 @@ def instructions(name: str) -> list[tuple[str, str]]:
     return [(word, rest) for word, _, rest in (line.strip().partition(" ") for line in lines)]
 
 
-def compose() -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    return parsed
-
-
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_dockerfile_passes_hadolint(name: str) -> None:
     """hadolint finds nothing to say."""
@@ -38,15 +36,6 @@ def test_dockerfile_passes_hadolint(name: str) -> None:
         [TOOLS / "hadolint", ROOT / name], capture_output=True, text=True, timeout=60, check=False
     )
     assert (ended.returncode, ended.stdout) == (0, "")
-
-
-def test_compose_file_keeps_the_schema() -> None:
-    """docker-compose.yml is valid by the Compose specification's own schema."""
-    ended = subprocess.run(
-        [TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
@@ -80,18 +69,71 @@ def test_commands_run_modules_that_exist_and_are_copied(name: str) -> None:
         assert importlib.util.find_spec(module) is not None
 
 
-def test_compose_builds_the_dockerfiles_and_reserves_a_gpu() -> None:
-    """Both services build from our Dockerfiles and restart; Triton has a GPU and a model cache."""
-    services = compose()["services"]
-    assert {services[name]["build"]["dockerfile"] for name in ("triton", "orchestrator")} == set(DOCKERFILES)
-    (device,) = services["triton"]["deploy"]["resources"]["reservations"]["devices"]
-    assert device["capabilities"] == ["gpu"]
-    assert any("/var/cache/huggingface" in volume for volume in services["triton"]["volumes"])
-    assert all(services[name]["restart"] == "unless-stopped" for name in ("triton", "orchestrator"))
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_images_run_as_a_user(name: str) -> None:
+    """The last USER is a number other than root's, which an orchestrator of containers can check."""
+    user = [rest for word, rest in instructions(name) if word == "USER"][-1]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
 
 
-def test_published_ports_are_the_contracts() -> None:
-    """Unless changed, the services are found on 8000 to 8003."""
-    ports = [port for service in compose()["services"].values() for port in service.get("ports", [])]
-    defaults = {int(match.group(1)) for port in ports if (match := re.match(r"\$\{\w+:-(\d+)\}:\1$", port))}
-    assert defaults >= {8000, 8001, 8002, 8003}
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_volumes_belong_to_the_user(name: str) -> None:
+    """A named volume takes owner and mode from the image's folder, so each is made for the image's user."""
+    user, group = [rest for word, rest in instructions(name) if word == "USER"][-1].split(":")
+    made = [rest for word, rest in instructions(name) if word == "RUN" and "install -d" in rest]
+    volumes = [
+        path for word, rest in instructions(name) if word == "VOLUME" for path in re.findall(r"/[\w/]+", rest)
+    ]
+    assert volumes
+    for path in volumes:
+        assert any(f"-o {user} -g {group}" in rest and path in rest.split() for rest in made), path
+
+
+def health_command(name: str) -> tuple[str, list[str]]:
+    """The options of HEALTHCHECK, and what it runs."""
+    (rest,) = (rest for word, rest in instructions(name) if word == "HEALTHCHECK")
+    options, _, command = rest.partition("CMD")
+    return options, json.loads(command)
+
+
+class Live(BaseHTTPRequestHandler):
+    """Says that it lives, and nothing else."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/health/live" else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing on the tests' output."""
+
+
+def test_health_of_the_api_is_asked_without_a_proxy() -> None:
+    """The check finds a service that lives, whatever proxy the environment names, and one that doesn't."""
+    _, (_, *arguments) = health_command("Dockerfile.api")
+    dead = f"http://127.0.0.1:{free_ports(1)[0]}"
+    server = HTTPServer(("127.0.0.1", 0), Live)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    environment = {**os.environ, "http_proxy": dead, "HTTP_PROXY": dead, "no_proxy": "", "NO_PROXY": ""}
+
+    def check(port: int) -> int:
+        return subprocess.run(
+            [sys.executable, *arguments], env={**environment, "PORT": str(port)}, timeout=30, check=False,
+            stderr=subprocess.DEVNULL,
+        ).returncode  # fmt: skip
+
+    try:
+        assert check(server.server_port) == 0
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert check(server.server_port) != 0
+
+
+def test_health_of_triton_is_given_the_time_that_it_takes() -> None:
+    """Docker waits longer than the check's own deadlines, so that the check itself says what is wrong."""
+    options, _ = health_command("Dockerfile.triton")
+    (timeout_s,) = re.findall(r"--timeout=(\d+)s", options)
+    assert int(timeout_s) > healthcheck.TIMEOUT_S + 2 * probe.STATISTICS_TIMEOUT_S

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.triton_process import ROOT, SERVER_PYTHON
 from triton_common.repository import SOURCE, lay_out
 from triton_common.server import Ports
 from triton_common.settings import ModelSettings, SettingsError
@@ -24,7 +26,7 @@ def test_defaults_are_the_requirements() -> None:
         "block_size": 16,
         "max_num_seqs": 128,
         "gpu_memory_utilization": 0.9,
-        "compilation_config": {"mode": 2},
+        "compilation_config": {"mode": 3},
     }
 
 
@@ -43,6 +45,33 @@ def test_every_variable_reaches_model_json() -> None:
         "tensor_parallel_size": 2, "dtype": "auto", "enable_prefix_caching": False, "block_size": 32,
         "max_num_seqs": 64, "compilation_config": {"mode": 3}, "quantization": "fp8",
     }  # fmt: skip
+
+
+# What vLLM's own code asks of the two, before September 2026 and since.
+KEEPS_CUDA_GRAPHS = """
+import json, sys
+from vllm.config import CompilationConfig, CompilationMode, CUDAGraphMode
+for given in json.loads(sys.argv[1]):
+    config = CompilationConfig(**given)
+    graphs = config.cudagraph_mode or CUDAGraphMode.FULL_AND_PIECEWISE
+    assert graphs != CUDAGraphMode.NONE, given
+    assert config.mode == CompilationMode.VLLM_COMPILE or not graphs.requires_piecewise_compilation(), given
+print("kept", end="")
+"""
+
+
+@pytest.mark.vllm
+def test_every_compilation_level_keeps_cuda_graphs() -> None:
+    """vLLM takes what each level becomes, and finds nothing in it for which it would drop CUDA graphs."""
+    configs = [
+        ModelSettings.from_env({"COMPILATION_LEVEL": str(level)}).engine_args("cuda")["compilation_config"]
+        for level in range(4)
+    ]
+    ended = subprocess.run(
+        [SERVER_PYTHON, "-c", KEEPS_CUDA_GRAPHS, json.dumps(configs)],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ended.stdout.endswith("kept"), ended.stdout + ended.stderr
 
 
 def test_cpu_reads_prompts_whole() -> None:
