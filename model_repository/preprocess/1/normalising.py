@@ -100,7 +100,7 @@ def _fewer_marks(match: re.Match[str]) -> str:
     return "".join([*(part for part in parts if not unicodedata.combining(part)), *marks[:MAX_MARKS]])
 
 
-# A text whose first sign of life comes before any markup: nearly all of them.
+# Whether a letter or digit stands before any markup: so in nearly all texts, which are done then.
 _SURELY_READABLE = re.compile("[^<&0-9A-Za-z\u00c0-\u024f]*+[0-9A-Za-z\u00c0-\u024f]")
 _NAMES = (
     "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink "

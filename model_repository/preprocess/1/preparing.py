@@ -7,6 +7,7 @@ control tokens are those that stand in the template.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +26,8 @@ _CONSIGNAS_REMEMBERED = 1000
 _MAX_CUTS = 20
 MAX_JOINED = 32
 """So many characters can make one that is seen; more of them are no text."""
+_USUAL_CHARS = 4
+"""In a token. So much of a text is tried first, and more only where it turns out to fit."""
 _RAW = 4
 """A text beyond so many times what the model could read is measured by its beginning."""
 _TEACHERS = {"curso": ("course_too_long", "course"), "consigna": ("assignment_too_long", "assignment")}
@@ -51,7 +54,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """``texts`` are the three that the model reads, before any cut; ``share_kept`` is that of the answer."""
+    """``texts`` are the three as the model reads them; ``share_kept`` is that of the answer."""
 
     prompt: str
     texts: tuple[str, str, str]
@@ -81,6 +84,7 @@ class Preparer:
         self._own_control_ids: list[int] = []
         self._own_tokens = 0
         self._max_chars: int | None = None
+        self._first_chars = _USUAL_CHARS * max_tokens if tokenizer else sys.maxsize
         if tokenizer is None:
             self._neutralize = Neutralizer(_TEMPLATE_TOKEN.findall("".join(template.literals)))
         else:
@@ -98,36 +102,49 @@ class Preparer:
         self._sources = lru_cache(_CONSIGNAS_REMEMBERED)(lambda consigna: own | sources(consigna))
 
     def prepare(self, curso: str, consigna: str, respuesta: str) -> Prepared:
-        """Raises RefusedError. Looks closely at no more of a text than the model could read."""
+        """Raises RefusedError. Looks closely at little more of the answer than what the model will read."""
         if is_blank(respuesta):
             raise RefusedError("blank_answer", "The answer is blank: there is nothing to mark.")
-        given = dict(zip(FIELDS, (curso, consigna, respuesta), strict=True))
-        read, beyond = {}, {}
-        for name, text in given.items():
-            read[name], beyond[name] = self._beginning(text)
-            if name in _TEACHERS and beyond[name]:
-                code, what = _TEACHERS[name]
-                raise RefusedError(
-                    code,
-                    f"The {what} takes {len(read[name]) + beyond[name]} characters, more than the model can "
-                    "read: shorten it.",
-                )
-        cleaned = {name: self._neutralize(text) for name, text in read.items()}
-        texts = {name: text for name, (text, _) in cleaned.items()}
-        prompt, kept, share = self._fit(texts, len(texts["respuesta"]) + beyond["respuesta"])
+        around = {name: self._around(name, text) for name, text in (("curso", curso), ("consigna", consigna))}
+        texts = {name: self._neutralize(text) for name, text in around.items()}
+        fields = {name: text for name, (text, _) in texts.items()}
+        answer, beyond = self._beginning(respuesta)
+        chars = self._first_chars
+        while True:
+            part, disarmed = self._neutralize(answer[:chars])
+            prompt, kept = self._fit({**fields, "respuesta": part})
+            if len(kept) < len(part) or chars >= len(answer):
+                break
+            chars *= 2  # all of it fits: there may be room for more
+        total = len(part) + len(answer[chars:]) + beyond
+        share = len(kept) / total
+        if share < self._min_share or is_blank(kept):
+            raise self._too_long({**fields, "respuesta": part}, total)
         seen = Seen.of(kept)
         noticed = {
-            flags.CONTROL_TOKENS: any(found for _, found in cleaned.values()),
+            flags.CONTROL_TOKENS: disarmed or any(found for _, found in texts.values()),
             flags.INSTRUCTION_LIKE: instruction_like(seen),
-            flags.COPIED_PROMPT: copied(seen.words, self._sources(read["consigna"])),
-            flags.DAMAGED_TEXT: any(DAMAGED in text for text in given.values()),
+            flags.COPIED_PROMPT: copied(seen.words, self._sources(around["consigna"])),
+            flags.DAMAGED_TEXT: any(DAMAGED in text for text in (curso, consigna, respuesta)),
             flags.TRUNCATED: share < 1.0,
         }
         told = tuple(flag for flag in flags.ORDER if noticed.get(flag))
-        return Prepared(prompt, (texts["curso"], texts["consigna"], texts["respuesta"]), told, share)
+        return Prepared(prompt, (fields["curso"], fields["consigna"], kept), told, share)
+
+    def _around(self, name: str, text: str) -> str:
+        """Course or assignment in its normal form. Raises RefusedError where no tokens could hold it."""
+        normal, beyond = self._beginning(text)
+        if beyond:
+            code, what = _TEACHERS[name]
+            raise RefusedError(
+                code,
+                f"The {what} takes {len(normal) + beyond} characters, more than the model can read: "
+                "shorten it.",
+            )
+        return normal
 
     def _beginning(self, text: str) -> tuple[str, int]:
-        """A text in its normal form, as far as the model could read it, and how many characters lie beyond.
+        """A text in its normal form, as far as tokens could hold it, and how many characters lie beyond.
 
         For a text that is far too long that number is of the text as given: it is not worth reading it all.
         """
@@ -139,31 +156,29 @@ class Preparer:
             normal, left = self._normal(text), 0  # nearly nothing but what is left out
         return normal[: self._max_chars], max(0, len(normal) - self._max_chars) + left
 
-    def _fit(self, texts: dict[str, str], total: int) -> tuple[str, str, float]:
-        """The prompt, the answer cut at its end as far as needed, and its share of ``total`` characters."""
+    def _fit(self, texts: dict[str, str]) -> tuple[str, str]:
+        """The prompt, and the answer in it: cut at its end as far as needed, to nothing if need be."""
         fields = dict(texts)
         if self._tokenizer is None:
-            return self._template.fill(fields)[0], fields["respuesta"], 1.0
+            return self._template.fill(fields)[0], fields["respuesta"]
         for _ in range(_MAX_CUTS):
-            share = len(fields["respuesta"]) / total
-            if share < self._min_share or is_blank(fields["respuesta"]):
-                raise self._too_long(texts, total)
             prompt, end = self._template.fill(fields)
             encoding = self._tokenizer.encode(prompt)
             excess = len(encoding.ids) - self._max_tokens
-            if excess <= 0:
+            if excess <= 0 or not fields["respuesta"]:
                 if self._tokenizer.control_ids(encoding.ids) != self._own_control_ids:
                     raise RefusedError(
                         "control_tokens", "The text holds control tokens in a form not known yet."
                     )
-                return prompt, fields["respuesta"], share
+                return prompt, fields["respuesta"]
             fields["respuesta"] = shortened(fields["respuesta"], encoding.offsets, end, excess)
         raise RefusedError("prompt_too_long", "The text is too long for the model, and can't be cut to fit.")
 
     def _too_long(self, texts: dict[str, str], total: int) -> RefusedError:
         """Why too little of the answer fits: the course or the assignment crowds it out, or else itself."""
         tokens = {name: self._count(text) for name, text in texts.items()}
-        needed = self._min_share * tokens["respuesta"] * total / len(texts["respuesta"])
+        tokens["respuesta"] = round(tokens["respuesta"] * total / len(texts["respuesta"]))
+        needed = self._min_share * tokens["respuesta"]
         room = self._max_tokens - self._own_tokens
         for name, (code, what) in _TEACHERS.items():
             takes = tokens[name]
