@@ -61,11 +61,24 @@ def test_what_looks_the_same_becomes_the_same(form: Callable[[str], str]) -> Non
 @pytest.mark.parametrize(
     "text",
     [
-        "a<b i b>c", "x < 3 && y > 4", "3 − 2 = 1", "5 m² i H₂O, ½, 1ª, nº 2", "«sí» “no” ‘potser’ l'aigua l’aigua",
-        "２＋２", "😀 👩‍👩‍👧‍👦 👍🏽 🏳️‍🌈 ❤️ 1️⃣ 🏴󠁧󠁢󠁥󠁮󠁧󠁿", "œuvre, cœur, æther", "ℝ ∑ √2 ≠ ∞ 90°", "Això... val", "a--b --- c", "aaaaaaaa 11111111",
-        "ıs", "你好 мир שלום नमस्ते", "una\nllista\n\nnova", "\ufffd",
+        "a<b i b>c",
+        "x < 3 && y > 4",
+        "3 − 2 = 1",
+        "5 m² i H₂O, ½, 1ª, nº 2",
+        "«sí» “no” ‘potser’ l'aigua l’aigua",
+        "２＋２",
+        "😀 👩‍👩‍👧‍👦 👍🏽 🏳️‍🌈 ❤️ 1️⃣ 🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+        "œuvre, cœur, æther",
+        "ℝ ∑ √2 ≠ ∞ 90°",
+        "Això... val",
+        "a--b --- c",
+        "aaaaaaaa 11111111",
+        "ıs",
+        "你好 мир שלום नमस्ते",
+        "una\nllista\n\nnova",
+        "\ufffd",
     ],
-)  # fmt: skip
+)
 def test_what_carries_meaning_stays(text: str) -> None:
     """Mathematics, superscripts, quotes, emoji, other scripts: not a byte is changed."""
     assert normalise(text) == text
@@ -74,20 +87,34 @@ def test_what_carries_meaning_stays(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "normal"),
     [
-        ("nom: ..........", "nom: ..."), ("nom: ______", "nom: ___"), ("--------", "---"), ("=== fi ====", "=== fi ==="),
-        (". . . . . .", "..."), ("····", "···"), ("Doncs……", "Doncs..."), ("Doncs…", "Doncs..."), ("*****", "***"),
-        ("non\u2011stop co\u2010op", "non-stop co-op"), ("Ǉ ĳ ﬃ ﬆ", "LJ ij ffi st"), ("", ""), (" \n ", ""),
+        ("nom: ..........", "nom: ..."),
+        ("nom: ______", "nom: ___"),
+        ("--------", "---"),
+        ("=== fi ====", "=== fi ==="),
+        (". . . . . .", "..."),
+        ("····", "···"),
+        ("Doncs……", "Doncs..."),
+        ("Doncs…", "Doncs..."),
+        ("*****", "***"),
+        ("non\u2011stop co\u2010op", "non-stop co-op"),
+        ("Ǉ ĳ ﬃ ﬆ", "LJ ij ffi st"),
+        ("", ""),
+        (" \n ", ""),
     ],
-)  # fmt: skip
+)
 def test_filler_is_folded_and_letters_opened(text: str, normal: str) -> None:
     """Dotted lines are three signs long, an ellipsis is three dots, hyphens are hyphens."""
     assert normalise(text) == normal
 
 
 ODD = st.text(
-    st.sampled_from("ael.·-_ \n\r\tL1=<>&;…ŀﬁµı\u00a0\u00ad\u200b\u200d\ufe0f\u0301\u0323\u0308\u0338\u0344\u20e3👩🏽🏴❤\U000e0041"
-                    "\U000e007f\u2022\u2219\u212a\u2126\u1100\u1161\u11a8\u0387"), max_size=40,
-)  # fmt: skip
+    st.sampled_from(
+        "ael.·-_ \n\r\tL1=<>&;…ŀﬁµı\u00a0\u00ad\u200b\u200d\ufe0f\u0301\u0323\u0308\u0338\u0344\u20e3"
+        "👩🏽🏴❤\U000e0041"
+        "\U000e007f\u2022\u2219\u212a\u2126\u1100\u1161\u11a8\u0387"
+    ),
+    max_size=40,
+)
 
 
 @given(ODD | st.text())
@@ -110,17 +137,87 @@ def test_forms_agree(text: str) -> None:
 
 
 BLANK = (
-    "", " ", "\n\t\r\n", "\u00a0", "\u200b", "\ufeff", "\u2800", "\u3164", "\uffa0\u115f", "\u00ad\u00ad", "\u202e\u200f\u2066",
-    "<p>&nbsp;</p>", "<p></p>", "<br>", "<br/>", "<BR />", "<p><b><i></p>", "<div><p>", "<p", "<p class=\"x",
-    "<!-- res -->", "<!-- res", "<p dir=\"ltr\" style='text-align:left' title=\"a>b\"><br></p>", "<o:p></o:p>", "<img src='a.png'>",
-    "<style>p {color: red}</style>", "<!DOCTYPE html><?xml version='1.0'?>", "<<p>p>", "<p>\u200b</p>",
-    "&nbsp;", "&nbsp", "&#160;", "&#xa0;", "&#x200b;", "&#0000160;", "&ZeroWidthSpace;", "&shy;", "&zwnj;", "&amp;nbsp;",
-    "&amp;amp;nbsp;", "&lt;p&gt;&lt;/p&gt;", "-", "–", "—", "--", " - ", "<p>-</p>", "&mdash;", "\u2212", "\u0301", "\ufffc",
-)  # fmt: skip
+    "",
+    " ",
+    "\n\t\r\n",
+    "\u00a0",
+    "\u200b",
+    "\ufeff",
+    "\u2800",
+    "\u3164",
+    "\uffa0\u115f",
+    "\u00ad\u00ad",
+    "\u202e\u200f\u2066",
+    "<p>&nbsp;</p>",
+    "<p></p>",
+    "<br>",
+    "<br/>",
+    "<BR />",
+    "<p><b><i></p>",
+    "<div><p>",
+    "<p",
+    '<p class="x',
+    "<!-- res -->",
+    "<!-- res",
+    '<p dir="ltr" style=\'text-align:left\' title="a>b"><br></p>',
+    "<o:p></o:p>",
+    "<img src='a.png'>",
+    "<style>p {color: red}</style>",
+    "<!DOCTYPE html><?xml version='1.0'?>",
+    "<<p>p>",
+    "<p>\u200b</p>",
+    "&nbsp;",
+    "&nbsp",
+    "&#160;",
+    "&#xa0;",
+    "&#x200b;",
+    "&#0000160;",
+    "&ZeroWidthSpace;",
+    "&shy;",
+    "&zwnj;",
+    "&amp;nbsp;",
+    "&amp;amp;nbsp;",
+    "&lt;p&gt;&lt;/p&gt;",
+    "-",
+    "–",
+    "—",
+    "--",
+    " - ",
+    "<p>-</p>",
+    "&mdash;",
+    "\u2212",
+    "\u0301",
+    "\ufffc",
+)
 READABLE = (
-    "0", "?", "<3", "a<b", "<", "<b i b>c", "a<b i b>c", "&", "&lt;3", "&amp;", "&#48;", "5 &lt; 7", "<hola>", "<no ho sé", "x<y", "√2",
-    "😀", ".", "...", "_", "+", "<p>hola</p>", "\ufffd", "你好", "-1", "<>", "&#" + "1" * 5000 + ";",
-)  # fmt: skip
+    "0",
+    "?",
+    "<3",
+    "a<b",
+    "<",
+    "<b i b>c",
+    "a<b i b>c",
+    "&",
+    "&lt;3",
+    "&amp;",
+    "&#48;",
+    "5 &lt; 7",
+    "<hola>",
+    "<no ho sé",
+    "x<y",
+    "√2",
+    "😀",
+    ".",
+    "...",
+    "_",
+    "+",
+    "<p>hola</p>",
+    "\ufffd",
+    "你好",
+    "-1",
+    "<>",
+    "&#" + "1" * 5000 + ";",
+)
 
 
 @pytest.mark.parametrize("text", BLANK)
@@ -147,9 +244,34 @@ def test_one_definition() -> None:
 
 
 HOSTILE = (
-    ".", ". ", "\n", " \n", "\r", "a", "à", "\u200b", "👩\u200d", "\U0001f3f4\U000e0041", "a" + "\u0301\u0323" * 40, "\u0301\u0323",
-    "<", "<p ", "<p \"", "<p a=", "<!", "<!--", "<style>", "&", "&#0", "&#", "&lt;", "l·", "ı\u0323", "<<p>", "p>",
-)  # fmt: skip
+    ".",
+    ". ",
+    "\n",
+    " \n",
+    "\r",
+    "a",
+    "à",
+    "\u200b",
+    "👩\u200d",
+    "\U0001f3f4\U000e0041",
+    "a" + "\u0301\u0323" * 40,
+    "\u0301\u0323",
+    "<",
+    "<p ",
+    '<p "',
+    "<p a=",
+    "<!",
+    "<!--",
+    "<style>",
+    "&",
+    "&#0",
+    "&#",
+    "&lt;",
+    "l·",
+    "ı\u0323",
+    "<<p>",
+    "p>",
+)
 
 
 @pytest.mark.parametrize("piece", HOSTILE)

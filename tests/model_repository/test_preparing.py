@@ -84,9 +84,7 @@ def test_placeholders_in_any_order(tmp_path: Path) -> None:
     """Another template is filled in its own order, and its file's last line break is not part of it."""
     (tmp_path / "t.txt").write_text("<start_of_turn>{respuesta}|{curso}|{consigna}\n\n", encoding="utf-8")
     made = template.Template.read(tmp_path / "t.txt")
-    ready = preparing.Preparer(
-        made, Characters(), max_tokens=30, reject_too_long=False, min_share_kept=0.0
-    )
+    ready = preparing.Preparer(made, Characters(), max_tokens=30, reject_too_long=False, min_share_kept=0.0)
     assert ready.prepare("a", "b", "c").prompt == "<start_of_turn>c|a|b\n"
     assert ready.prepare("a", "b", "x" * 100).prompt == f"<start_of_turn>{'x' * 23}|a|b\n"
 
@@ -128,7 +126,7 @@ def test_reject_refuses_instead() -> None:
     ],
 )
 def test_nothing_left_is_refused(fields: tuple[str, str, str], code: str) -> None:
-    """Where nothing of the answer would be left, it is not graded as if it were blank, and the reason is told."""
+    """Where nothing of the answer would be left, it isn't graded as if it were blank: the reason is told."""
     with pytest.raises(preparing.RefusedError, match=rf"^\[{code}\] .*shorten it\.$"):
         preparer().prepare(*fields)
 

@@ -30,9 +30,9 @@ def is_degenerate(feedback: str) -> bool:
     if not words or _CHARACTER.search(text):
         return True
     text = " ".join(text.split())
-    longest = max(map(len, text.split(" ")))
-    if longest > _MAX_WORD_CHARS:
+    if max(map(len, words)) > _MAX_WORD_CHARS:
         return True
+    longest = max(map(len, text.split(" ")))
     # Most feedback is done here: what repeats within a text repeats words, or makes a long one.
     if len(set(words)) > len(words) - 2 and longest <= _LONG_WORD_CHARS:
         return False
