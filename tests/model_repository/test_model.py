@@ -39,7 +39,7 @@ def grade_all(url: str, texts: Sequence[str], attempt: int = 1) -> list[Answer]:
 
 
 def test_adversarial_answers_get_one_result_each(vllm_triton: TritonProcess) -> None:
-    """300 adversarial answers, but for the far too long: each gets one, of the right shape, with its flags."""
+    """300 adversarial answers, but for the far too long: each gets one of the right shape and its flags."""
     made = [one for one in answers() if not one.kind.startswith("long")]
     graded = grade_all(vllm_triton.grpc_url, [one.text for one in made])
     for one, answer in zip(made, graded, strict=True):

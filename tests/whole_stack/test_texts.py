@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from benchmarks.forms import FORMS
 from tests.whole_stack.conftest import LocalStack
 from tests.whole_stack.test_class import CLASS, call, events
 
@@ -15,13 +15,6 @@ pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("whole-stack")]
 CONSIGNA = "Explica què és la fotosíntesi."
 ANSWER = "Les plantes agafen energia del sòl i de la llum amb la clorofil·la; així creixen i fan oxigen."
 FIELDS = ("curso", "consigna", "respuesta")
-FORMS: dict[str, Callable[[str], str]] = {
-    "nfd": lambda text: unicodedata.normalize("NFD", text),
-    "no_break_spaces": lambda text: text.replace(" ", "\u00a0"),
-    "soft_hyphens": lambda text: text.replace("ci", "\u00adci"),
-    "ligatures": lambda text: text.replace("fi", "ﬁ"),
-    "ela_geminada": lambda text: text.replace("l·l", "ŀl"),
-}
 
 
 def item(number: int, respuesta: str, consigna: str = CONSIGNA) -> dict[str, str]:
