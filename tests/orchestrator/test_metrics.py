@@ -172,7 +172,8 @@ def test_every_code_that_can_be_given_is_known() -> None:
     ]
     given = re.compile(r'\b(?:failed|RefusedError|ItemError|Refusal|_again)\(\s*(?:attempt, )?"([a-z_]+)"')
     found = {code for path in sources for code in given.findall(path.read_text(encoding="utf-8"))}
-    found |= {code for path in sources for code in re.findall(r'"(\w+_too_long)"', path.read_text("utf-8"))}
+    for path in sources:
+        found |= set(re.findall(r'"(\w+_too_long)"', path.read_text(encoding="utf-8")))
     assert {
         "invalid_json",
         "prompt_too_long",
