@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orchestrator.errors import IllegalTransitionError
+from orchestrator.normalising import is_blank
 
 
 class Status(StrEnum):
@@ -45,7 +46,8 @@ class Item:
 
     @property
     def blank(self) -> bool:
-        return not self.respuesta.strip()
+        """Whether there is nothing to read in the answer, as Triton's preprocess sees it, too."""
+        return is_blank(self.respuesta)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,6 @@ class Link:
             stream = await self._connect(first)
             first = False
             self._stream = stream
-            if stream.provenance is not None:
-                self.provenances[stream.provenance.id] = stream.provenance
             self._set_up(True)
             reader = asyncio.create_task(self._read(stream), name="triton-read")
             watch = asyncio.create_task(self._watch(stream), name="triton-watch")
@@ -115,7 +113,7 @@ class Link:
             before_sleep=failed,
         ):
             with attempt:
-                stream = await open_stream(self._settings, self._encoder, self._probe_id())
+                stream = await open_stream(self._settings, self._encoder, self._probe_id(), self.provenances)
         if not told:
             self.listener.on_break(survived=True)
         return stream

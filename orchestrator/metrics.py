@@ -21,10 +21,13 @@ CODES = frozenset(
         "stream_broken",
         "unusable_output",
         # preprocess
+        "assignment_too_long",
         "control_tokens",
+        "course_too_long",
         "invalid_attempt",
         "prompt_too_long",
         # postprocess
+        "degenerate_feedback",
         "empty_feedback",
         "empty_output",
         "invalid_encoding",

@@ -8,6 +8,7 @@ from orchestrator.answers import Failure
 from orchestrator.config import Settings
 from orchestrator.errors import StreamBrokenError
 from orchestrator.jobs import Item
+from orchestrator.provenance import Provenance
 from orchestrator.triton import Encoder, Stream
 
 PROBE = Item(
@@ -17,15 +18,20 @@ PROBE = Item(
 log = structlog.get_logger()
 
 
-async def open_stream(settings: Settings, encoder: Encoder, request_id: str) -> Stream:
-    """A stream that works and knows what its marks are made with. Raises StreamBrokenError."""
-    stream = Stream(settings.triton_grpc_url)
+async def open_stream(
+    settings: Settings, encoder: Encoder, request_id: str, known: dict[str, Provenance]
+) -> Stream:
+    """A stream that works and knows what its marks are made with. Raises StreamBrokenError.
+
+    `known` gets each provenance that is learned on it, by its id.
+    """
+    stream = Stream(settings.triton_grpc_url, known)
     try:
         async with asyncio.timeout(settings.probe_timeout_s):
             await stream.send(encoder.encode(request_id, PROBE, 1))
             _, outcome = await stream.receive()
             if not isinstance(outcome, Failure):
-                await stream.learn_provenance()
+                await stream.watch_provenance()
     except TimeoutError:
         await stream.close(0)
         raise StreamBrokenError("the model did not answer a probe in time") from None

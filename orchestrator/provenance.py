@@ -45,7 +45,7 @@ def columns(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model": model.get("name"),
         "model_revision": model.get("revision"),
-        "model_weights": model.get("weights"),
+        "model_weights": model.get("weights") or model.get("weights_sampled"),
         "template_sha256": content.get("template_sha256"),
         "sampling": _json(content.get("sampling")),
         "versions": _json(content.get("versions")),

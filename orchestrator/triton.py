@@ -5,7 +5,8 @@ The raw stub is used because tritonclient's own asyncio client loses the request
 
 import asyncio
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +23,12 @@ CLOSE_TIMEOUT_S = 1.0
 INPUTS = ("curso", "consigna", "respuesta")
 PREPROCESS = "preprocess"
 PROVENANCE = "provenance"
+LOOK_S = 1.0
+"""How often Triton is asked whether a model was loaded anew, and how long that may take."""
+MIN_LOOK_S = 0.1
+STEPS = (PREPROCESS, "gemma2", "postprocess")
+FEW_INFERENCES = 1000
+"""A model may answer so many between two looks: with fewer, a count doesn't tell that it began anew."""
 # What Triton says of a model, an output or a call that it does not know.
 _UNKNOWN = (
     grpc.StatusCode.NOT_FOUND,
@@ -50,7 +57,13 @@ class Encoder:
 class Stream:
     """One ModelStreamInfer call on a channel of its own. When it is over, StreamBrokenError says so."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, known: dict[str, Provenance]) -> None:
+        """`known` gets each provenance that is learned on this stream, by its id."""
+        self._known = known
+        self._sent_with: dict[str, str | None] = {}  # provenance ids of what is in flight
+        self._looking: asyncio.Task[None] | None = None
+        self._looked_at = 0.0
+        self._counts: Mapping[str, int] = {}
         self._writing = (
             asyncio.Lock()
         )  # the core takes one message at a time, and ends the call at a second one
@@ -69,20 +82,67 @@ class Stream:
 
     async def send(self, request: Any) -> None:
         """Hands one message to the network. Waits while the server takes none: the caller has a deadline."""
+        if self._looking is not None and not self._sent_with:
+            await self._look()  # nothing is in flight: the model may have been changed meanwhile
+        self._sent_with[request.id] = self.provenance.id if self.provenance else None
         async with self._writing:
             with _translated():
                 await self._call.write(request)
 
     async def receive(self) -> tuple[str, Outcome]:
-        """The next outcome with the id of its request."""
+        """The next outcome with the id of its request. It was made with what was known when that was sent."""
         with _translated():
             response = await self._call.read()
         if response is grpc.aio.EOF:
             raise StreamBrokenError("the server ended the stream")
-        return response.infer_response.id, decode(response, self.provenance.id if self.provenance else None)
+        request_id = response.infer_response.id
+        return request_id, decode(response, self._sent_with.pop(request_id, None))
 
-    async def learn_provenance(self) -> None:
-        """Asks what marks on this stream are made with. Somebody else's preprocess need not know."""
+    async def watch_provenance(self) -> None:
+        """Learns what marks on this stream are made with, and from now on looks whether that changes.
+
+        Somebody else's preprocess need not know.
+        """
+        self._counts = await self._count()
+        self._looked_at = time.monotonic()
+        await self._learn_provenance()
+        if self.provenance is not None:
+            self._looking = asyncio.create_task(self._keep_looking(), name="triton-provenance")
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        """Learns the provenance anew where a model may have been loaded anew. Says nothing where it can't.
+
+        A model that is loaded begins to count its inferences at zero. Nobody is asked twice within a moment.
+        """
+        now = time.monotonic()
+        if now - self._looked_at < MIN_LOOK_S:
+            return
+        self._looked_at = now
+        try:
+            async with asyncio.timeout(LOOK_S):
+                counts = await self._count()
+                before, self._counts = self._counts, counts
+                if any(counts.get(step, 0) < max(FEW_INFERENCES, before.get(step, 0)) for step in STEPS):
+                    await self._learn_provenance()
+        except (TimeoutError, StreamBrokenError):
+            pass  # if the server is in trouble, the stream itself will tell
+
+    async def _count(self) -> dict[str, int]:
+        """How many inferences each of Triton's models has made since it was loaded."""
+        try:
+            answer = await self._stub.ModelStatistics(service_pb2.ModelStatisticsRequest())
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _UNKNOWN:
+                return {}
+            raise StreamBrokenError(_status(error)) from None
+        return {model.name: model.inference_count for model in answer.model_stats}
+
+    async def _learn_provenance(self) -> None:
         request = service_pb2.ModelInferRequest(model_name=PREPROCESS)
         for name in INPUTS:
             request.inputs.add(name=name, datatype="BYTES", shape=[1])
@@ -95,13 +155,17 @@ class Stream:
             if error.code() in _UNKNOWN:
                 return
             raise StreamBrokenError(_status(error)) from None
-        self.provenance = read_provenance(text_in(answer.raw_output_contents[0]), server.version)
+        told = read_provenance(text_in(answer.raw_output_contents[0]), server.version)
+        if told is not None:
+            self.provenance = self._known[told.id] = told
 
     async def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         """Ends the call politely: the server is told that no more will come, and may finish.
 
         A cancelled stream can crash servers before Triton 25.06: it is what is left when time runs out.
         """
+        if self._looking is not None:
+            self._looking.cancel()
         try:
             async with asyncio.timeout(timeout_s):
                 with _translated():

@@ -160,6 +160,21 @@ class TritonProcess:
         while text not in self.log.read_text(encoding="utf-8", errors="replace"):
             assert time.monotonic() < deadline, f"{text!r} is not in the log after {timeout_s} s"
 
+    def reload(self, model: str) -> None:
+        """Have the server load ``model`` anew, as if its files had changed; return once it has."""
+        for path in (self.repository / model).rglob("*.p*"):
+            path.touch()
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.http_url}/v2/repository/models/{model}/load", b"{}", {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60):  # noqa: S310
+            pass
+
+    @property
+    def repository(self) -> Path:
+        """The model repository that this server serves."""
+        return self.run_dir / "served" / "model_repository"
+
     def set(self, **environment: str) -> None:
         """Have these variables from the next start on."""
         self._environment.update(environment)

@@ -35,6 +35,8 @@ class GradingSettings(EnvSettings):
 
     constrained_output: bool = True
     on_too_long: Literal["truncate", "reject"] = "truncate"
+    min_share_kept: float = Field(0.5, ge=0, le=1)
+    normalise_text: bool = True
     prompt_template: str = ""
     confidence: bool = True
     low_confidence: float = Field(0.6, ge=0, le=1)

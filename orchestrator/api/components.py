@@ -78,9 +78,18 @@ PROVENANCE = {
             "properties": {
                 "name": {"type": "string"},
                 "revision": {"type": "string"},
-                "weights": {"type": "string", "description": "A hash."},
+                "weights": {"type": "string", "description": "A hash of the files of weights."},
+                "weights_sampled": {
+                    "type": "string",
+                    "description": "A hash of the beginning and end of each, where they are over 1 GiB.",
+                },
             },
         },
+        "tokenizer": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "revision": {"type": "string"}},
+        },
+        "normalise_text": {"type": "boolean", "description": "Whether texts were brought to one form first."},
         "engine": {"type": "object", "description": "What vLLM was started with."},
         "template_sha256": {"type": "string"},
         "sampling": {"type": "object"},

@@ -54,6 +54,17 @@ def test_copied_sources_exist_and_reach_the_build(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
+def test_links_lead_to_what_is_copied(name: str) -> None:
+    """A file that a copied folder has by a link is copied to where the link leads."""
+    copied = {source for word, rest in instructions(name) if word == "COPY" for source in rest.split()[:-1]}
+    links = [path for source in copied for path in (ROOT / source).rglob("*") if path.is_symlink()]
+    assert links
+    for link in links:
+        target = link.resolve().relative_to(ROOT)
+        assert any(target.is_relative_to(source) for source in copied), link
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
 def test_commands_run_modules_that_exist_and_are_copied(name: str) -> None:
     """What CMD and HEALTHCHECK run with ``-m`` is a module of ours that the image holds."""
     copied = {source for word, rest in instructions(name) if word == "COPY" for source in rest.split()[:-1]}

@@ -1,7 +1,8 @@
 """Run in the server's environment: prepares answers as Triton does, and encodes the prompts as vLLM does.
 
 Reads one JSON object ``{"model", "max_tokens", "texts"}``, writes a list of objects with the prompt, its
-token ids, those of the bare template, the tokens counted, the flags, and the ids of all control tokens.
+three texts, normalised and not, its token ids, those of the bare template, the tokens counted, the flags, and
+the ids of all control tokens.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ def main() -> None:
     asked = json.load(sys.stdin)
     theirs = AutoTokenizer.from_pretrained(asked["model"])
     ours = tokenizer.PromptTokenizer.load(asked["model"])
-    preparer = preparing.Preparer(
-        template.Template.read(template.ORIGINAL), ours, max_tokens=asked["max_tokens"], reject_too_long=False
-    )
+    original = template.Template.read(template.ORIGINAL)
+    limits = {"max_tokens": asked["max_tokens"], "reject_too_long": False, "min_share_kept": 0.0}
+    preparer = preparing.Preparer(original, ours, **limits)
+    as_given = preparing.Preparer(original, ours, **limits, normalise_text=False)
     told: list[dict[str, Any]] = []
     for curso, consigna, respuesta in asked["texts"]:
         try:
@@ -36,6 +38,7 @@ def main() -> None:
             {
                 "prompt": prepared.prompt,
                 "texts": prepared.texts,
+                "as_given": as_given.prepare(curso, consigna, respuesta).texts,
                 "flags": prepared.flags,
                 "share_kept": prepared.share_kept,
                 "ids": ids,

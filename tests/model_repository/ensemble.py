@@ -7,6 +7,7 @@ import queue
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from tritonclient import grpc
@@ -41,6 +42,7 @@ class Ensemble:
     def __init__(self, url: str) -> None:
         self._client = grpc.InferenceServerClient(url)
         self._answers: queue.Queue[Answer] = queue.Queue()
+        self._ids = count()
 
     def send(
         self,
@@ -48,12 +50,13 @@ class Ensemble:
         *,
         curso: str = "3r ESO",
         consigna: str = "Explica-ho",
-        request_id: str = "",
+        request_id: str | None = None,
         **more: Any,
     ) -> None:
-        """Send one item; ``more`` are request parameters."""
+        """Send one item; ``more`` are request parameters. Without ``request_id`` it gets one of its own."""
         texts = zip(FIELDS, (curso, consigna, respuesta), strict=True)
         tensors = [tensor(name, text.encode("utf-8", "replace").decode()) for name, text in texts]
+        request_id = f"own-{next(self._ids)}" if request_id is None else request_id
         self._client.async_stream_infer("evaluate", tensors, request_id=request_id, parameters=more or None)
 
     def receive(self) -> Answer:

@@ -17,6 +17,8 @@ from tests.triton_process import TEST_MODEL, TritonProcess
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm"), pytest.mark.timeout(300)]
 WINDOW = 100
 CONSIGNA = "Explica què és la fotosíntesi."
+NO_END = ("output_truncated", "degenerate_feedback")
+"""What a model that was trained on short texts makes of the oddest ones now and then."""
 
 
 def grade_all(url: str, texts: Sequence[str], attempt: int = 1) -> list[Answer]:
@@ -37,16 +39,15 @@ def grade_all(url: str, texts: Sequence[str], attempt: int = 1) -> list[Answer]:
 
 
 def test_adversarial_answers_get_one_result_each(vllm_triton: TritonProcess) -> None:
-    """300 adversarial answers: each gets exactly one, of the right shape, with the right flags."""
-    made = list(answers())
+    """300 adversarial answers, but for the far too long: each gets one of the right shape and its flags."""
+    made = [one for one in answers() if not one.kind.startswith("long")]
     graded = grade_all(vllm_triton.grpc_url, [one.text for one in made])
     for one, answer in zip(made, graded, strict=True):
         assert not answer.error, (one.kind, answer.error)
-        assert answer["nota"] in range(6) or answer["error_code"] == "output_truncated", one.kind
+        assert answer["nota"] in range(6) or answer["error_code"] in NO_END, one.kind
         assert (answer["nota"] == -1) == bool(answer["error"])
         assert ("control_tokens" in answer.flags) == (one.in_words is not None or one.kind == "nested token")
         assert ("truncated" in answer.flags) == (answer["share_kept"] < 1)
-        assert "truncated" in answer.flags or not one.kind.startswith("long")
         assert one.kind != "order" or "instruction_like" in answer.flags
         assert answer["num_input_tokens"] <= 824
         if answer["nota"] >= 0:
@@ -55,12 +56,24 @@ def test_adversarial_answers_get_one_result_each(vllm_triton: TritonProcess) -> 
             assert answer["confidence"] == pytest.approx(probabilities[answer["nota"]])
 
 
+def test_answers_that_are_far_too_long_are_refused(vllm_triton: TritonProcess) -> None:
+    """Where less than half could be read there is no mark; a little too long is truncated, and said to be."""
+    with Ensemble.at(vllm_triton.grpc_url) as ensemble:
+        for text in {one.text for one in answers() if one.kind.startswith("long")}:
+            assert "[prompt_too_long]" in ensemble.ask(text).error
+        cut = ensemble.ask("Les plantes fan menjar amb la llum. " * 120)
+    assert cut.flags[0] == "truncated"
+    assert 0.5 <= cut["share_kept"] < 1
+
+
 def test_a_feedback_without_an_end_ends_at_the_next_attempt(vllm_triton: TritonProcess) -> None:
     """What was cut off at the first attempt is whole at the second, whose feedback is bounded."""
-    made = [one.text for one in answers() if one.kind in ("long", "long without blanks", "combining marks")]
+    made = [f"{'a' * length} {number}" for number, length in enumerate(range(400, 900, 25))]
     first = grade_all(vllm_triton.grpc_url, made)
-    cut = [text for text, answer in zip(made, first, strict=True) if answer["nota"] < 0]
-    assert all(answer["nota"] >= 0 for answer in grade_all(vllm_triton.grpc_url, cut, attempt=2))
+    cut = [t for t, answer in zip(made, first, strict=True) if answer["error_code"] == "output_truncated"]
+    assert cut, "no text that makes this model go on without an end"
+    for answer in grade_all(vllm_triton.grpc_url, cut, attempt=2):
+        assert answer["nota"] >= 0 or answer["error_code"] == "degenerate_feedback"
 
 
 def test_disarmed_tokens_weigh_no_more_than_their_words(vllm_triton: TritonProcess) -> None:
@@ -86,6 +99,7 @@ def test_provenance_pins_the_model(vllm_triton: TritonProcess) -> None:
     assert told["model"]["name"] == Path(TEST_MODEL).resolve().name
     assert told["model"]["weights"].startswith("sha256:")
     assert told["engine"]["dtype"] == "bfloat16"
+    assert told["tokenizer"]["name"] == told["model"]["name"]
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,20 @@ GOOD = [
     {},
     {"CONSTRAINED_OUTPUT": "false", "CONFIDENCE": "0"},
     {"CONSTRAINED_OUTPUT": "True", "CONFIDENCE": "on", "ON_TOO_LONG": "reject"},
-    {"CONFIDENCE": "", "ON_TOO_LONG": "", "PROMPT_TEMPLATE": ""},
+    {"CONFIDENCE": "", "ON_TOO_LONG": "", "PROMPT_TEMPLATE": "", "MIN_SHARE_KEPT": ""},
+    {"MIN_SHARE_KEPT": "0.25", "NORMALISE_TEXT": "false"},
+    {"MIN_SHARE_KEPT": "0", "NORMALISE_TEXT": "yes"},
+    {"MIN_SHARE_KEPT": "1"},
 ]
 BAD = [
     ("CONSTRAINED_OUTPUT", "maybe"),
     ("CONFIDENCE", "2"),
     ("ON_TOO_LONG", "cut"),
+    ("MIN_SHARE_KEPT", "half"),
+    ("MIN_SHARE_KEPT", "1.5"),
+    ("MIN_SHARE_KEPT", "-0.1"),
+    ("MIN_SHARE_KEPT", "nan"),
+    ("NORMALISE_TEXT", "perhaps"),
 ]
 
 
@@ -32,6 +40,7 @@ def test_both_read_the_same(env: dict[str, str]) -> None:
         used.constrained_output,
         used.confidence,
     )
+    assert (checked.min_share_kept, checked.normalise_text) == (used.min_share_kept, used.normalise_text)
     assert (checked.on_too_long == "reject", checked.prompt_template) == (
         used.reject_too_long,
         used.prompt_template,

@@ -7,6 +7,8 @@ import io
 import json
 from pathlib import Path
 
+import pytest
+
 from orchestrator.provenance import columns, read_provenance
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
@@ -32,6 +34,7 @@ async def test_each_row_says_where_its_mark_comes_from(start: Start, scripted_tr
     assert told["sampling"]["temperature"] == 0.1
     assert told["versions"]["triton"] == "2.51.0"
     assert set(told["model"]) == {"name", "revision", "weights"}
+    assert told["normalise_text"] is True
     expected = [None if index == 4 else told["id"] for index in range(11)]
     assert [result["provenance_id"] for result in as_json["results"]] == expected
     assert as_json["provenances"] == {told["id"]: told}
@@ -68,6 +71,34 @@ async def test_a_job_that_two_set_ups_marked_says_which_marked_what(
     assert heard.results[0]["provenance_id"] == before["id"]
     assert heard.results[-1]["provenance_id"] == after["id"]
     assert {result["provenance_id"] for result in heard.results} == {before["id"], after["id"]}
+
+
+@pytest.mark.parametrize("quiet", [True, False], ids=["between jobs", "within a job"])
+async def test_a_model_that_is_loaded_anew_is_noticed(
+    start: Start, own_scripted_triton: TritonProcess, quiet: bool
+) -> None:
+    """Another model.json is loaded under the open stream: later marks carry another id, and none is lost."""
+    triton = own_scripted_triton
+    async with start(triton, max_in_flight=10, probe_interval_s=600.0) as client:
+        first = await client.submit(make_items(5) if quiet else make_items(150, "[[delay_ms=300]]"))
+        await client.stream(first, events=1)
+        model = {"model": "algu/altre", "revision": "a" * 40, "tokenizer": "algu/paraules"}
+        (triton.repository / "gemma2" / "1" / "model.json").write_text(json.dumps(model), encoding="utf-8")
+        await asyncio.to_thread(triton.reload, "gemma2")
+        last = await client.submit(make_items(5)) if quiet else first
+        heard = await client.stream(last)
+        _, status, _ = await client.call("GET", f"/status/{last}")
+        assert client.service.metrics.outages._value.get() == 0
+    told = status["provenance"]
+    assert told["model"] == {"name": "algu/altre", "revision": "a" * 40, "weights": ""}
+    assert told["tokenizer"]["name"] == "algu/paraules"
+    assert all(result["nota"] == 3 for result in heard.results)
+    assert heard.results[-1]["provenance_id"] == told["id"]
+    assert [one["model"]["name"] for one in status["earlier_provenances"]] == ([] if quiet else [""])
+    assert {result["provenance_id"] for result in heard.results} == {
+        told["id"],
+        *(one["id"] for one in status["earlier_provenances"]),
+    }
 
 
 async def test_what_was_known_before_a_restart_is_not_written_twice(

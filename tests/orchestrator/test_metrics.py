@@ -172,7 +172,15 @@ def test_every_code_that_can_be_given_is_known() -> None:
     ]
     given = re.compile(r'\b(?:failed|RefusedError|ItemError|Refusal|_again)\(\s*(?:attempt, )?"([a-z_]+)"')
     found = {code for path in sources for code in given.findall(path.read_text(encoding="utf-8"))}
-    assert {"invalid_json", "prompt_too_long", "model_crashed", "stream_broken"} <= found
+    for path in sources:
+        found |= set(re.findall(r'"(\w+_too_long)"', path.read_text(encoding="utf-8")))
+    assert {
+        "invalid_json",
+        "prompt_too_long",
+        "assignment_too_long",
+        "model_crashed",
+        "stream_broken",
+    } <= found
     assert found <= CODES, found - CODES
 
 

@@ -126,3 +126,10 @@ def test_overlay_takes_the_place_of_a_model(tmp_path: Path) -> None:
     target = lay_out(tmp_path / "repository", None, overlay=overlay)
     assert [path.name for path in (target / "gemma2").iterdir()] == ["config.pbtxt"]
     assert (target / "preprocess" / "1" / "model.py").exists()
+
+
+def test_what_is_laid_out_stands_by_itself(tmp_path: Path) -> None:
+    """Nothing in it is a link: it can be served from anywhere."""
+    target = lay_out(tmp_path / "repository", None)
+    assert (target / "postprocess" / "1" / "notes.py").is_file()
+    assert not [path for path in target.rglob("*") if path.is_symlink()]

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from degenerate import is_degenerate
+
 NO_MARK = -1
 MAX_DIGITS = 18
 """Longer numbers aren't read: Python refuses very long ones, and no mark has more than one digit."""
@@ -62,6 +64,8 @@ def read_grade(text: str, finish_reason: str) -> Grade:
         return failed("nota_out_of_range", "The model's mark is not between 0 and 5.")
     if not isinstance(feedback, str) or not feedback.strip():
         return failed("empty_feedback", "The model gave a mark without feedback.")
+    if is_degenerate(feedback):
+        return failed("degenerate_feedback", "The model's feedback repeats itself without end.")
     return Grade(nota, feedback)
 
 

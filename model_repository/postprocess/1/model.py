@@ -17,7 +17,11 @@ import triton_python_backend_utils as pb_utils
 
 from confidence import NOT_KNOWN, read_confidence, read_threshold
 from grade import NO_MARK, read_output
-from note_reader import NoteReader
+from notes import open_notes
+
+UNCHECKED = "unchecked"
+"""The flag of an item of which nothing is known, such as one whose request had no id."""
+UNKNOWN_SHARE = -1.0
 
 
 def first(request: Any, name: str) -> bytes:
@@ -36,27 +40,32 @@ def floats(name: str, *values: float) -> Any:
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        self._notes = NoteReader(str(Path(args["model_repository"]).parent))
+        self._notes, problem = open_notes(Path(args["model_repository"]).parent)
+        if problem:
+            pb_utils.Logger.log_warn(problem)
         try:
             self._low_confidence = read_threshold(os.environ)
         except ValueError as error:
             raise pb_utils.TritonModelException(str(error)) from None
 
+    def finalize(self) -> None:
+        if self._notes is not None:
+            self._notes.close()
+
     def execute(self, requests: list[Any]) -> list[Any]:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Any) -> Any:
-        output = first(request, "text_output")
-        if request_id := request.request_id():
-            note = self._notes.take(request_id)
-        else:
-            note, output = self._notes.split(output)
-        grade = read_output(output, first(request, "finish_reason").decode("utf-8", errors="replace"))
+        request_id = request.request_id()
+        note = self._notes.take(request_id) if self._notes is not None and request_id else None
+        grade = read_output(
+            first(request, "text_output"), first(request, "finish_reason").decode("utf-8", errors="replace")
+        )
         sure = NOT_KNOWN
         if grade.nota != NO_MARK:
             sure = read_confidence(first(request, "logprobs").decode("utf-8", errors="replace"), grade.nota)
         low = 0 <= sure.confidence < self._low_confidence
-        flags = [*note.flags, *(["low_confidence"] if low else [])]
+        flags = [*(note.flags if note else [UNCHECKED]), *(["low_confidence"] if low else [])]
         return pb_utils.InferenceResponse(
             output_tensors=[
                 pb_utils.Tensor("nota", np.array([grade.nota], dtype=np.int32)),
@@ -64,7 +73,7 @@ class TritonPythonModel:
                 strings("error", grade.error),
                 strings("error_code", grade.error_code),
                 strings("flags", json.dumps(flags)),
-                floats("share_kept", note.share_kept),
+                floats("share_kept", note.share_kept if note else UNKNOWN_SHARE),
                 floats("mark_probabilities", *sure.probabilities),
                 floats("confidence", sure.confidence),
                 floats("expected_mark", sure.expected_mark),

