@@ -36,7 +36,7 @@ class ApiError(Exception):
         details: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(status, code, message, details, headers)  # from which a copy elsewhere is made
         self.status = status
         self.code = code
         self.message = message

@@ -6,7 +6,7 @@ from pydantic.json_schema import models_json_schema
 
 from orchestrator import __version__
 from orchestrator.api.components import ANSWERS
-from orchestrator.api.schemas import ITEM_FIELDS, EvaluateRequest
+from orchestrator.api.schemas import EvaluateRequest, length_limits
 from orchestrator.config import Settings
 
 JOB_ID = {
@@ -31,8 +31,8 @@ def build_openapi(settings: Settings) -> dict[str, Any]:
     )
     components: dict[str, Any] = schemas["$defs"]
     components["EvaluateRequest"]["properties"]["items"]["maxItems"] = settings.max_items
-    for field in ITEM_FIELDS:
-        components["ItemIn"]["properties"][field]["maxLength"] = settings.max_field_chars
+    for field, limit in length_limits(settings).items():
+        components["ItemIn"]["properties"][field]["maxLength"] = limit
     components |= ANSWERS
     notice = f"\n\n**{settings.model_notice}**" if settings.model_notice else ""
     return {
