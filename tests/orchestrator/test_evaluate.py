@@ -164,7 +164,7 @@ async def test_results_in_three_formats(start: Start, scripted_triton: TritonPro
     assert lines == as_json["results"]
     assert made_with == [result["provenance_id"] for result in as_json["results"]]
     assert headers["Content-Type"].startswith("application/x-ndjson")
-    rows = list(csv.DictReader(io.StringIO(as_csv)))
+    rows = list(csv.DictReader(io.StringIO(as_csv.removeprefix("\ufeff"))))
     assert [row["index"] for row in rows] == [str(i) for i in range(12)]
     assert rows[0]["id_alumno"] == "'=HYPERLINK(1)"
     assert rows[1]["id_alumno"] == 'coma, "cometes"'
