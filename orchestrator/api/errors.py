@@ -36,12 +36,16 @@ class ApiError(Exception):
         details: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(status, code, message, details, headers)  # from which a copy elsewhere is made
+        super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.details = details
         self.headers = dict(headers or {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that it can come from another process."""
+        return type(self), (self.status, self.code, self.message, self.details, self.headers)
 
     def response(self) -> web.Response:
         return json_response(

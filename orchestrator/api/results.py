@@ -10,15 +10,12 @@ from aiohttp import web
 
 from orchestrator.api.errors import ApiError, json_response
 from orchestrator.api.exports import columns
-from orchestrator.api.exports.csv_table import csv_chunks
 from orchestrator.api.exports.formats import MEDIA_TYPES, find_format
 from orchestrator.api.exports.locales import POINT, find_locale
-from orchestrator.api.exports.xlsx_table import xlsx_chunks
+from orchestrator.api.exports.tables import TABLES, make_table, pieces
 from orchestrator.api.jobs import find_job
 from orchestrator.api.keys import SERVICE
 from orchestrator.events import one_line, results_in
-
-TABLES = ("csv", "xlsx")
 
 
 async def results(request: web.Request) -> web.Response:
@@ -47,17 +44,18 @@ async def results(request: web.Request) -> web.Response:
                 "provenances": origins,
             }
         )
-    items = [] if set(names).isdisjoint(columns.ITEM_COLUMNS) else await store.items(job.id)
+    wants_items = not set(names).isdisjoint(columns.ITEM_COLUMNS)
+    items = {item.index: item for item in await store.items(job.id)} if wants_items else {}
 
-    def chunks() -> Iterator[bytes]:
+    def content() -> bytes:
         found = _in_item_order(stored)
         if wanted == "ndjson":
-            return ndjson_chunks(found, origins)
-        rows = columns.rows(names, found, origins, items)
-        return csv_chunks(names, rows, locale) if wanted == "csv" else xlsx_chunks(names, rows)
+            return b"".join(ndjson_lines(found, origins))
+        table = make_table(wanted, names, locale)
+        return b"".join(pieces(table, columns.rows(names, found, origins, items)))
 
     # A workbook of 2000 texts takes its time, and everybody else's streams go on meanwhile.
-    body = await asyncio.to_thread(lambda: b"".join(chunks()))
+    body = await asyncio.to_thread(content)
     headers = {}
     if wanted in TABLES:
         headers["Content-Disposition"] = f'attachment; filename="results-{job.id}.{wanted}"'
@@ -65,7 +63,7 @@ async def results(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type=MEDIA_TYPES[wanted][0], charset=charset, headers=headers)
 
 
-def ndjson_chunks(
+def ndjson_lines(
     found: Iterable[Mapping[str, Any]], origins: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[bytes]:
     """A line for each result, with what its mark was made with."""

@@ -254,3 +254,17 @@ async def test_one_answer_that_is_too_long_fails_alone(start: Start, scripted_tr
     assert heard.final["failed_items"] == 2
     assert kept[1].respuesta == "a" * 50 + " […]"
     assert kept[1].error is not None
+
+
+async def test_a_foreign_encoding_is_refused_and_a_mark_is_taken(
+    start: Start, scripted_triton: TritonProcess
+) -> None:
+    """Through the service: 202 for UTF-8 with a mark, 400 in the one shape of errors for the others."""
+    plain = body(json.dumps(TEXT, ensure_ascii=False))
+    headers = {"Content-Type": "application/json"}
+    async with start(scripted_triton) as client:
+        for encoding, expected in (("utf-8-sig", 202), ("utf-16", 400), ("cp1252", 400)):
+            data = plain.encode(encoding)
+            status, answer, _ = await client.call("POST", "/evaluate", data=data, headers=headers)
+            assert status == expected, answer
+            assert status == 202 or answer["code"] == "invalid_json"

@@ -3,18 +3,20 @@
 import csv
 import io
 import json
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.api.errors import ApiError
 from orchestrator.api.exports.columns import ALL_COLUMNS, COLUMNS, Cell
-from orchestrator.api.exports.csv_table import csv_chunks
 from orchestrator.api.exports.formats import XLSX, find_format
 from orchestrator.api.exports.formulas import guarded
 from orchestrator.api.exports.locales import COMMA, POINT, find_locale
-from orchestrator.api.exports.xlsx_table import xlsx_chunks
+from orchestrator.api.exports.tables import make_table, pieces
 from orchestrator.provenance import columns
 from tests.orchestrator import workbook
 from tests.orchestrator.client import make_items
@@ -62,11 +64,17 @@ def read_csv(content: bytes, separator: str = ",") -> list[dict[str, str]]:
 def csv_of(texts: list[str], separator: str = ",") -> bytes:
     locale = COMMA if separator == ";" else POINT
     rows: list[list[Cell]] = [[index, text, 3, text, 0.5] for index, text in enumerate(texts)]
-    return b"".join(csv_chunks(["index", "id", "nota", "feedback", "confidence"], rows, locale))
+    return b"".join(
+        pieces(make_table("csv", ["index", "id", "nota", "feedback", "confidence"], locale), rows)
+    )
+
+
+def xlsx_of(rows: list[list[Cell]], *names: str) -> bytes:
+    return b"".join(pieces(make_table("xlsx", names, POINT), rows))
 
 
 async def test_a_table_can_be_read_anywhere(start: Start, scripted_triton: TritonProcess) -> None:
-    """CSV begins with a byte order mark and quotes every cell; a locale has its separator and decimal sign."""
+    """CSV begins with a byte order mark and quotes every cell; a locale has its separator and decimals."""
     async with start(scripted_triton) as client:
         job_id = await client.submit(make_items(12, "bé; prou, o no"))
         await client.stream(job_id)
@@ -143,7 +151,7 @@ async def test_a_workbook_holds_what_was_sent(start: Start, scripted_triton: Tri
 def test_what_a_workbook_cannot_hold_is_shown() -> None:
     """Control characters become visible, and a text beyond the limit of Excel's cells ends in a sign."""
     texts = ["a\0b\x1fc\ufffe", "x" * 32_768, "🎈" * 16_384, "🎈" * 16_383, "_x0041_", "a\r\nb\rc"]
-    book = b"".join(xlsx_chunks(["text"], [[text] for text in texts]))
+    book = xlsx_of([[text] for text in texts], "text")
     found = [str(row["text"]) for row in workbook.rows(book)]
     assert found[0] == "a\ufffdb\ufffdc\ufffd"
     assert found[1].endswith("xx […]")
@@ -263,3 +271,35 @@ def test_a_provenance_of_another_shape_leaves_cells_empty(model: Any) -> None:
     """What Triton tells is not ours: an export does not fail over it."""
     cells = columns(json.loads(json.dumps({"model": model, "sampling": {"seed": 1}})))
     assert (cells["model"], cells["sampling"]) == (None, '{"seed":1}')
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_a_table_grows_in_parts(form: str) -> None:
+    """Rows that come in parts make the same file as all at once; it is given out in small pieces."""
+    rows: list[list[Cell]] = [[index, "é" * 1000] for index in range(500)]
+    whole = b"".join(pieces(make_table(form, ["n", "t"], POINT), rows))
+    table = make_table(form, ["n", "t"], POINT)
+    try:
+        parts = [piece for start in range(0, 500, 70) for piece in table.add(rows[start : start + 70])]
+        parts += table.finish()
+    finally:
+        table.close()
+    if form == "csv":
+        assert b"".join(parts) == whole
+        assert len(parts) > 5
+    else:
+        assert workbook.rows(b"".join(parts)) == workbook.rows(whole)
+
+
+def test_a_workbook_that_is_given_up_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts of students lie in temporary files only while a workbook is made."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def failing() -> Iterator[list[Cell]]:
+        yield ["text"]
+        assert list(tmp_path.iterdir())
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        list(pieces(make_table("xlsx", ["t"], POINT), failing()))
+    assert not list(tmp_path.iterdir())

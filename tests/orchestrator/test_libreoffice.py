@@ -1,5 +1,6 @@
 """Our files, opened by a real spreadsheet."""
 
+import asyncio
 import csv
 import io
 import shutil
@@ -8,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.api.exports.xlsx_table import xlsx_chunks
+from orchestrator.api.exports.columns import ALL_COLUMNS
 from tests.orchestrator import workbook
-from tests.orchestrator.test_exports import IDS, csv_of
+from tests.orchestrator.client import make_items
+from tests.orchestrator.conftest import Start
+from tests.orchestrator.test_exports import IDS, csv_of, fetch, xlsx_of
+from tests.triton_process import TritonProcess
 
 TIMEOUT_S = 120.0
 pytestmark = pytest.mark.skipif(
@@ -60,8 +64,29 @@ def test_a_workbook_opens_as_it_was_made(tmp_path: Path) -> None:
         "_x0041_",
         "🎈 a\u2028b",
     ]
-    book = b"".join(
-        xlsx_chunks(["text", "number"], [[text, index + 0.5] for index, text in enumerate(texts)])
-    )
+    book = xlsx_of([[text, index + 0.5] for index, text in enumerate(texts)], "text", "number")
     found = list(csv.reader(io.StringIO(convert(tmp_path, book, ".xlsx", WRITE).decode(), newline="")))
     assert found == [["text", "number"], *[[text, str(index + 0.5)] for index, text in enumerate(texts)]]
+
+
+async def test_a_jobs_files_hold_no_formula(
+    tmp_path: Path, start: Start, scripted_triton: TritonProcess
+) -> None:
+    """Whatever students and their teacher wrote stays text in all columns of a real job."""
+    items = make_items(len(IDS))
+    for item, name in zip(items, IDS, strict=True):
+        item["id_alumno"] = item["curso"] = item["consigna"] = item["respuesta"] = name
+    async with start(scripted_triton) as client:
+        job_id = await client.submit(items)
+        await client.stream(job_id)
+        path = f"/results/{job_id}?columns={','.join(reversed(ALL_COLUMNS))}&format="
+        files = [(await fetch(client, path + form))[0] for form in ("csv", "csv&locale=ca", "xlsx")]
+    for file in files[:2]:
+        for separator in ",;\t":
+            read = READ.format(separator=ord(separator), quote=34)
+            book = await asyncio.to_thread(convert, tmp_path, file, ".csv", "xlsx", read)
+            assert workbook.formulas(book) == []
+    again = await asyncio.to_thread(convert, tmp_path, files[2], ".xlsx", WRITE)
+    rows = list(csv.DictReader(io.StringIO(again.decode(), newline="")))
+    assert [row["id_alumno"] for row in rows[-3:]] == IDS[-3:]
+    assert [row["nota"] for row in rows[-3:]] == ["3", "3", "3"]

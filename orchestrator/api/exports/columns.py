@@ -52,15 +52,14 @@ def rows(
     names: Sequence[str],
     results: Iterable[Mapping[str, Any]],
     origins: Mapping[str, Mapping[str, Any]],
-    items: Iterable[Item],
+    items: Mapping[int, Item],
 ) -> Iterator[list[Cell]]:
-    """For each result its cells under these names. `items` is needed only for ITEM_COLUMNS."""
+    """For each result its cells under these names. `items`, by index, are needed only for ITEM_COLUMNS."""
     made_with = {id_: provenance.columns(content) for id_, content in origins.items()}
     nowhere = provenance.columns({})
-    sent = {item.index: item for item in items}
     for result in results:
         error = result["error"] or {"code": None, "message": None}
-        item = sent.get(result["index"])
+        item = items.get(result["index"])
         cells = {
             **result,
             "error_code": error["code"],

@@ -13,19 +13,31 @@ MARK: Final = "\ufeff"  # without it Excel takes UTF-8 for Windows-1252
 CHUNK_CHARS: Final = 65_536
 
 
-def csv_chunks(header: Sequence[str], rows: Iterable[Sequence[Cell]], locale: Locale) -> Iterator[bytes]:
-    """The file, piece by piece."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, delimiter=locale.separator, quoting=csv.QUOTE_ALL)
-    buffer.write(MARK)
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow([_text(cell, locale.decimal) for cell in row])
-        if buffer.tell() >= CHUNK_CHARS:
-            yield buffer.getvalue().encode()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue().encode()
+class CsvTable:
+    """A file that grows by rows and is given out piece by piece."""
+
+    def __init__(self, header: Sequence[str], locale: Locale) -> None:
+        self._locale = locale
+        self._buffer = io.StringIO(newline="")
+        self._writer = csv.writer(self._buffer, delimiter=locale.separator, quoting=csv.QUOTE_ALL)
+        self._buffer.write(MARK)
+        self._writer.writerow(header)
+
+    def add(self, rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
+        """Takes rows; gives what of the file is ready, which may be nothing."""
+        for row in rows:
+            self._writer.writerow([_text(cell, self._locale.decimal) for cell in row])
+            if self._buffer.tell() >= CHUNK_CHARS:
+                yield from self.finish()
+
+    def finish(self) -> Iterator[bytes]:
+        """What was not given out yet."""
+        yield self._buffer.getvalue().encode()
+        self._buffer.seek(0)
+        self._buffer.truncate()
+
+    def close(self) -> None:
+        """Nothing is held that would have to be given back."""
 
 
 def _text(cell: Cell, decimal: str) -> str:
