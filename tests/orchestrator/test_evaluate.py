@@ -25,7 +25,7 @@ async def test_a_class_of_25_comes_back_as_ten_ten_and_five(
         assert (body["total_items"], body["status"]) == (25, "queued")
         assert body["stream_url"] == f"/stream/{job_id}"
         assert type(body["estimated_time_seconds"]) is int  # rounded up
-    assert body["estimated_time_seconds"] > 0
+        assert body["estimated_time_seconds"] > 0
         heard = await client.stream(job_id)
     assert [len(event["data"].get("results", [])) for event in heard.events] == [10, 10, 5, 0]
     assert [event["data"].get("batch_number") for event in heard.events] == [1, 2, 3, None]
