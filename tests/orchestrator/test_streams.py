@@ -3,14 +3,15 @@
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from orchestrator.feed import Cursor
 from orchestrator.jobs import Job
-from tests.orchestrator.client import make_items
+from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
-from tests.triton_process import TritonProcess
+from tests.triton_process import ROOT, TritonProcess
 
 
 async def test_comments_keep_a_quiet_stream_alive(start: Start, scripted_triton: TritonProcess) -> None:
@@ -59,6 +60,20 @@ async def test_a_stream_is_open_before_its_first_event(start: Start, scripted_tr
         async with client.session.get(f"{client.base}/stream/{job_id}") as answer:
             assert (await client.call("GET", f"/status/{job_id}"))[1]["progress"]["completed"] == 0
             assert (await answer.content.readline()).startswith(b":")
+
+
+async def test_the_example_shows_a_class(start: Start, scripted_triton: TritonProcess) -> None:
+    """A client that knows nothing but lines that begin with `data:` gets every mark."""
+    command = [sys.executable, "examples/grade.py", "examples/class.json", "--url"]
+    async with start(scripted_triton) as client:
+        example = await asyncio.create_subprocess_exec(
+            *command, client.base, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(WAIT_S):
+            out, err = await example.communicate()
+    assert example.returncode == 0, err.decode()
+    assert "Batch 3: 25 of 25 done" in out.decode()
+    assert "completed: 25 texts" in out.decode()
 
 
 async def raw_subscriber(client: Running, job_id: str) -> socket.socket:
