@@ -99,7 +99,8 @@ class GrpcWay:
     ) -> None:
         for index, item in enumerate(items):
             request_id = f"load-{next(self._numbers)}"
-            request = self._encoder.encode(request_id, jobs.Item(index=index, **item), 1)
+            fields = (item["id_alumno"], item["curso"], item["consigna"], item["respuesta"])
+            request = self._encoder.encode(request_id, jobs.Item(index, *fields), 1)
             waiting[request_id] = self._window.enter(due)
             requests.put(request)
 

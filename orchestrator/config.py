@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     max_items: Annotated[int, Field(ge=1)] = 2000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_field_chars: Annotated[int, Field(ge=1)] = 20_000
+    max_id_chars: Annotated[int, Field(ge=1)] = 256
+    max_course_chars: Annotated[int, Field(ge=1)] = 256
     body_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     max_concurrent_uploads: Annotated[int, Field(ge=1)] = 16
 

@@ -73,10 +73,11 @@ class Dispatcher:
         if ledger.job.status is Status.QUEUED:
             ledger.start(now)
         self._put(ledger, ledger.settle(now))
-        blanks = [item for item in run.fresh if item.blank]
-        run.fresh = deque(item for item in run.fresh if not item.blank)
-        for item in blanks:
-            self._record(run, Result(item.index, item.id_alumno, None, None, BLANK, attempts=0))
+        unsent = [item for item in run.fresh if item.error or item.blank]
+        run.fresh = deque(item for item in run.fresh if not (item.error or item.blank))
+        for item in unsent:
+            error = item.error or BLANK
+            self._record(run, Result(item.index, item.id_alumno, None, None, error, attempts=0))
         self._wake.set()
 
     async def end(self, job: Job, status: Status) -> None:

@@ -7,6 +7,9 @@ import orjson
 
 from orchestrator.jobs import Result, Status
 
+# U+2028, U+2029 and U+0085 in UTF-8, and as JSON escapes them.
+SEPARATORS = ((b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"), (b"\xc2\x85", rb"\u0085"))
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -96,6 +99,16 @@ def results_in(payload: str | bytes) -> list[dict[str, Any]]:
     return results
 
 
+def one_line(payload: bytes) -> bytes:
+    """The same JSON without the characters beyond ASCII at which common readers of lines cut.
+
+    In JSON they can only stand inside of a string, where an escape says the same; JSON escapes the others.
+    """
+    for separator, escape in SEPARATORS:
+        payload = payload.replace(separator, escape)
+    return payload
+
+
 def frame(number: int, payload: bytes) -> bytes:
-    """An unnamed server-sent message. JSON as we write it holds no line break, so one data line is enough."""
-    return b"id: %d\ndata: %b\n\n" % (number, payload)
+    """An unnamed server-sent message, in one data line."""
+    return b"id: %d\ndata: %b\n\n" % (number, one_line(payload))

@@ -35,25 +35,29 @@ HEAD_START_S = {Priority.INTERACTIVE: 600.0, Priority.NORMAL: 0.0, Priority.BULK
 
 
 @dataclass(frozen=True, slots=True)
+class ItemError:
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """One student's answer to one prompt; `index` is its place in the request."""
+    """One student's answer to one prompt; `index` is its place in the request.
+
+    `error`: why it is not sent to the model, where that was known when it came.
+    """
 
     index: int
     id_alumno: str
     curso: str
     consigna: str
     respuesta: str
+    error: ItemError | None = None
 
     @property
     def blank(self) -> bool:
         """Whether there is nothing to read in the answer, as Triton's preprocess sees it, too."""
         return is_blank(self.respuesta)
-
-
-@dataclass(frozen=True, slots=True)
-class ItemError:
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

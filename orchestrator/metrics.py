@@ -19,6 +19,7 @@ CODES = frozenset(
         "model_crashed",
         "no_mark",
         "stream_broken",
+        "too_long",
         "unusable_output",
         # preprocess
         "assignment_too_long",

@@ -41,7 +41,8 @@ def read_provenance(told: str, triton_version: str) -> Provenance | None:
 
 def columns(content: Mapping[str, Any]) -> dict[str, Any]:
     """The cells by which a row of a table says where its mark comes from; `content` may be empty."""
-    model = content.get("model", {})
+    told = content.get("model")
+    model = told if isinstance(told, dict) else {}
     return {
         "model": model.get("name"),
         "model_revision": model.get("revision"),

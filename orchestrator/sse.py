@@ -24,17 +24,20 @@ async def stream_events(request: web.Request, service: Service, job: Job, after:
     response = EventSourceResponse(
         ping_interval=settings.sse_ping_s, send_timeout=settings.sse_send_timeout_s
     )
+    response.content_type, response.charset = "text/event-stream", "utf-8"
     await response.prepare(request)
     request[STREAMING] = True
     try:
         async with response, service.feed.subscribe(job, after) as cursor:
-            await response.write(b"retry: %d\n\n" % settings.sse_retry_ms)
+            # It rides with the first message: a block without data is one that some readers trip over.
+            retry = b"retry: %d\n" % settings.sse_retry_ms
             while True:
                 frames = await cursor.read()
                 if frames:
                     # Frames are rendered once and shared by all subscribers, so they go out as they are.
                     async with asyncio.timeout(settings.sse_send_timeout_s):
-                        await response.write(b"".join(frames))
+                        await response.write(retry + b"".join(frames))
+                    retry = b""
                     for age_s in cursor.written(time.monotonic()):
                         service.metrics.delivery_seconds.observe(age_s)
                 if cursor.ended:

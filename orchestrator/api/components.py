@@ -125,7 +125,7 @@ ACCEPTED = {
     "properties": {
         "job_id": {"type": "string", "format": "uuid"},
         "total_items": {"type": "integer"},
-        "estimated_time_seconds": {"type": "number"},
+        "estimated_time_seconds": {"type": "integer"},
         "status": STATUS,
         "stream_url": {"type": "string"},
     },

@@ -43,6 +43,10 @@ class ApiError(Exception):
         self.details = details
         self.headers = dict(headers or {})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that it can come from another process."""
+        return type(self), (self.status, self.code, self.message, self.details, self.headers)
+
     def response(self) -> web.Response:
         return json_response(
             {"error": self.message, "code": self.code, "details": self.details}, self.status, self.headers

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 from http import HTTPStatus
 
 import orjson
@@ -37,7 +38,7 @@ async def evaluate(request: web.Request) -> web.Response:
     answer = {
         "job_id": job.id,
         "total_items": job.total,
-        "estimated_time_seconds": round(service.intake.seconds_until_done(job), 1),
+        "estimated_time_seconds": math.ceil(service.intake.seconds_until_done(job)),
         "status": job.status,
         "stream_url": f"/stream/{job.id}",
     }

@@ -6,7 +6,9 @@ from pydantic.json_schema import models_json_schema
 
 from orchestrator import __version__
 from orchestrator.api.components import ANSWERS
-from orchestrator.api.schemas import ITEM_FIELDS, EvaluateRequest
+from orchestrator.api.exports.columns import ALL_COLUMNS
+from orchestrator.api.exports.formats import MEDIA_TYPES, XLSX
+from orchestrator.api.schemas import EvaluateRequest, length_limits
 from orchestrator.config import Settings
 
 JOB_ID = {
@@ -20,8 +22,24 @@ STREAM = """Server-sent events, unnamed, each with an `id`. The data is
 `{"event": "batch_complete", "data": {...}}` for every ten results in the order in which they finished, then
 once `{"event": "complete", "data": {...}}`. A new subscriber gets every batch from the first.
 `Last-Event-ID` goes on behind that event; 204 when that was the last."""
-RESULTS_NOTE = """What is finished so far, in item order. In CSV a cell that begins with `=`, `+`, `-`, `@`
-or a control character gets a `'` in front, so that no spreadsheet takes a student's text for a formula."""
+RESULTS_NOTE = """What is finished so far, in item order. CSV is UTF-8 with a byte order mark, each cell in
+quotes. In its texts a `'` stands before a sign that could begin a formula, at the start of the cell or behind
+a separator, line break or space in it; a text that is a number (`-12`) stays as it is. Rows join by `index`,
+and ids as they were sent are in the other formats."""
+TABLE_PARAMETERS = [
+    {
+        "name": "columns",
+        "in": "query",
+        "schema": {"type": "string"},
+        "description": f"For csv and xlsx: some of {', '.join(ALL_COLUMNS)}; with commas, in your order.",
+    },
+    {
+        "name": "locale",
+        "in": "query",
+        "schema": {"type": "string", "examples": ["ca", "es-MX"]},
+        "description": "For csv: the separator and the decimal sign of a language's spreadsheets.",
+    },
+]
 
 
 def build_openapi(settings: Settings) -> dict[str, Any]:
@@ -31,8 +49,8 @@ def build_openapi(settings: Settings) -> dict[str, Any]:
     )
     components: dict[str, Any] = schemas["$defs"]
     components["EvaluateRequest"]["properties"]["items"]["maxItems"] = settings.max_items
-    for field in ITEM_FIELDS:
-        components["ItemIn"]["properties"][field]["maxLength"] = settings.max_field_chars
+    for field, limit in length_limits(settings).items():
+        components["ItemIn"]["properties"][field]["maxLength"] = limit
     components |= ANSWERS
     notice = f"\n\n**{settings.model_notice}**" if settings.model_notice else ""
     return {
@@ -56,21 +74,22 @@ def _paths() -> dict[str, Any]:
         "schema": {"type": "string", "maxLength": 255},
         "description": "A repeated POST with the same key returns the first job.",
     }
-    wanted = {"name": "format", "in": "query", "schema": {"enum": ["json", "csv", "ndjson"]}}
+    wanted = {"name": "format", "in": "query", "schema": {"enum": list(MEDIA_TYPES)}}
     listed = {
         "application/json": {"schema": _ref("Results")},
         "text/csv": {"schema": {"type": "string"}},
+        XLSX: {"schema": {"type": "string", "format": "binary"}},
         "application/x-ndjson": {"schema": {"type": "string"}},
     }
     body = {"required": True, "content": {"application/json": {"schema": _ref("EvaluateRequest")}}}
     accepted = {
         "202": _json("The job is on disk and starts at once.", "Accepted"),
-        "400": _error("The body is not JSON, or has no items."),
+        "400": _error("The body is not JSON in UTF-8, with line, column and item, or has no items."),
         "408": _error("The body did not arrive in time."),
         "409": _error("The key came with another body before."),
         "413": _error("Too many items, or too large a body."),
         "422": _error(
-            "Fields are missing, empty, too long or of the wrong type: each with its item's index."
+            "Fields are missing, empty, too long, of the wrong type or given twice: each with its index."
         ),
         "429": _error("Too many jobs are waiting; see Retry-After."),
         "503": _error("Not ready: model, database or shutdown; see Retry-After."),
@@ -96,8 +115,14 @@ def _paths() -> dict[str, Any]:
         "/results/{job_id}": {
             "get": _call(
                 "Results so far",
-                {"200": {"description": RESULTS_NOTE, "content": listed}, **gone},
-                [JOB_ID, wanted],
+                {
+                    "200": {"description": RESULTS_NOTE, "content": listed},
+                    "400": _error(
+                        "An unknown format, column or locale, or one that the format doesn't have."
+                    ),
+                    **gone,
+                },
+                [JOB_ID, wanted, *TABLE_PARAMETERS],
             )
         },
         "/cancel/{job_id}": {

@@ -1,20 +1,25 @@
 """What a POST may contain. Checks everything before anything is stored."""
 
-import json
-import re
 from http import HTTPStatus
 from typing import Annotated, Any
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from orchestrator.api.errors import ApiError
+from orchestrator.api.json_body import parse_json
+from orchestrator.api.json_names import repeated_names
 from orchestrator.config import Settings
-from orchestrator.jobs import Item, Priority
+from orchestrator.jobs import Item, ItemError, Priority
 
 MAX_PROBLEMS = 100
 ITEM_FIELDS = ("id_alumno", "curso", "consigna", "respuesta")
-_SURROGATES = re.compile("[\ud800-\udfff]")
+SHAPE = '{"items": [{"id_alumno": ..., "curso": ..., "consigna": ..., "respuesta": ...}]}'
+
+
+def _digits(value: Any) -> Any:
+    """Tables write student numbers without quotes. Only whole numbers have one way to be written."""
+    return str(value) if type(value) is int else value
+
 
 NotBlank = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
@@ -24,11 +29,18 @@ class ItemIn(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    id_alumno: NotBlank = Field(description="Your name for the student. It may repeat.", examples=["A001"])
+    id_alumno: Annotated[NotBlank, BeforeValidator(_digits)] = Field(
+        description="Your name for the student. It may repeat. A whole number is taken as text.",
+        examples=["A001"],
+        json_schema_extra={"type": ["string", "integer"]},
+    )
     curso: NotBlank = Field(description="The school year.", examples=["3r ESO"])
     consigna: NotBlank = Field(description="The prompt.", examples=["Descriu el cicle de l'aigua."])
-    respuesta: str = Field(
-        description="The student's answer. A blank one is not graded: its result says `blank_answer`.",
+    respuesta: str | None = Field(
+        description=(
+            "The student's answer. One that is blank or null is not graded: its result says `blank_answer`; "
+            "nor is one over MAX_FIELD_CHARS: `too_long`."
+        ),
         examples=["L'aigua s'evapora, forma núvols i després plou."],
     )
 
@@ -45,13 +57,21 @@ class EvaluateRequest(BaseModel):
 
 
 def parse_request(body: bytes, settings: Settings) -> tuple[list[Item], Priority]:
-    """The items and the priority in a body, or an ApiError that says all that is wrong with it."""
-    data = _parse_json(body)
+    """The items and the priority in a body, or an ApiError that says all that is wrong with it.
+
+    Without I/O or state: what goes in and what comes out, errors too, may cross to another process.
+    """
+    data = parse_json(body)
     if not isinstance(data, dict):
-        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", "The body must be a JSON object with items.")
+        message = f"The body must be an object such as {SHAPE}{_what_it_is(data)}."
+        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_body", message)
     raw = data.get("items")
+    repeated = repeated_names(body, ITEM_FIELDS, len(raw) if isinstance(raw, list) else 0)
+    if repeated:
+        raise _invalid([{**place, "message": "is given twice; give it once"} for place in repeated])
     if raw is None or raw == []:
-        raise ApiError(HTTPStatus.BAD_REQUEST, "no_items", "There are no items.")
+        message = f"There are no items; send at least one, as in {SHAPE}."
+        raise ApiError(HTTPStatus.BAD_REQUEST, "no_items", message)
     if isinstance(raw, list) and len(raw) > settings.max_items:
         raise ApiError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -63,56 +83,43 @@ def parse_request(body: bytes, settings: Settings) -> tuple[list[Item], Priority
         request = EvaluateRequest.model_validate(data)
     except ValidationError as error:
         raise _invalid(_problems(error)) from None
-    _check_lengths(request, settings.max_field_chars)
-    items = [
-        Item(index, item.id_alumno, item.curso, item.consigna, item.respuesta)
-        for index, item in enumerate(request.items)
-    ]
+    _check_lengths(request, settings)
+    items = [_item(index, item, settings.max_field_chars) for index, item in enumerate(request.items)]
     return items, request.priority
 
 
-def _parse_json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if b"\\u" in body:
-            return _parse_with_surrogates(body)
-        raise ApiError(
-            HTTPStatus.BAD_REQUEST, "invalid_json", f"The body is not valid JSON: {error.msg}."
-        ) from None
+def _what_it_is(data: Any) -> str:
+    return "; it is a list: put it under the name items" if isinstance(data, list) else ""
 
 
-def _parse_with_surrogates(body: bytes) -> Any:
-    """JavaScript can cut an emoji in half and send "\\ud83d": valid JSON, not Unicode. It becomes U+FFFD."""
-    try:
-        return _scrub(json.loads(body.decode("utf-8"), parse_constant=_no_constant))
-    except (ValueError, RecursionError):
-        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not valid JSON.") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _scrub(value: Any) -> Any:
-    if isinstance(value, str):
-        return _SURROGATES.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_scrub(entry) for entry in value]
-    if isinstance(value, dict):
-        return {_scrub(key): _scrub(entry) for key, entry in value.items()}
-    return value
-
-
-def _check_lengths(request: EvaluateRequest, limit: int) -> None:
+def _check_lengths(request: EvaluateRequest, settings: Settings) -> None:
+    limits = length_limits(settings)
     problems = [
         {"index": index, "field": field, "message": f"must have at most {limit} characters"}
         for index, item in enumerate(request.items)
-        for field in ITEM_FIELDS
+        for field, limit in limits.items()
         if len(getattr(item, field)) > limit
     ]
     if problems:
         raise _invalid(problems)
+
+
+def length_limits(settings: Settings) -> dict[str, int]:
+    """In characters, of the fields that refuse the request when longer. A `respuesta` then fails alone."""
+    return {
+        "id_alumno": settings.max_id_chars,
+        "curso": settings.max_course_chars,
+        "consigna": settings.max_field_chars,
+    }
+
+
+def _item(index: int, item: ItemIn, limit: int) -> Item:
+    text = item.respuesta or ""
+    if len(text) <= limit:
+        return Item(index, item.id_alumno, item.curso, item.consigna, text)
+    error = ItemError("too_long", f"The answer has {len(text)} characters; at most {limit} are taken.")
+    # It is not sent to the model, so what is beyond the limit need not be kept; exports show that it is cut.
+    return Item(index, item.id_alumno, item.curso, item.consigna, f"{text[:limit]} […]", error)
 
 
 def _problems(error: ValidationError) -> list[dict[str, Any]]:
@@ -130,6 +137,8 @@ def _problem(entry: Any) -> dict[str, Any]:
             message = "is missing"
         case "string_pattern_mismatch" | "string_too_short":
             message = "must not be empty"
+        case "string_type" if field == "id_alumno":
+            message = "must be a string or a whole number; write it in quotes"
         case "string_type":
             message = "must be a string"
         case "list_type":

@@ -51,12 +51,20 @@ def item_chunks(items: Iterable[Item]) -> Iterator[str]:
     """The items as JSON lists of lists, some to a chunk."""
     rest = iter(items)
     while chunk := list(islice(rest, CHUNK_ITEMS)):
-        rows = [[item.index, item.id_alumno, item.curso, item.consigna, item.respuesta] for item in chunk]
-        yield orjson.dumps(rows).decode()
+        yield orjson.dumps([_item_row(item) for item in chunk]).decode()
+
+
+def _item_row(item: Item) -> list[Any]:
+    error = [item.error.code, item.error.message] if item.error else []
+    return [item.index, item.id_alumno, item.curso, item.consigna, item.respuesta, *error]
 
 
 def items_from(payload: str) -> list[Item]:
-    return [Item(*row) for row in orjson.loads(payload)]
+    return [_item_from(*row) for row in orjson.loads(payload)]
+
+
+def _item_from(index: int, id_alumno: str, curso: str, consigna: str, respuesta: str, *error: str) -> Item:
+    return Item(index, id_alumno, curso, consigna, respuesta, ItemError(*error) if error else None)
 
 
 def loose_text(results: Sequence[Result]) -> str | None:

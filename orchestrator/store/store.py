@@ -113,6 +113,14 @@ class Store:
             provenance_ids=provenance_ids,
         )
 
+    async def items(self, job_id: str) -> list[Item]:
+        """A job's items in the order of the request."""
+        query = select(items.c.payload).where(items.c.job_id == job_id)
+        async with self._database.read() as connection:
+            payloads = list(await connection.scalars(query))
+        found = [item for payload in payloads for item in rows.items_from(payload)]
+        return sorted(found, key=lambda item: item.index)
+
     async def provenances(self, job_id: str) -> list[Provenance]:
         """Where the job's marks come from, the newest last."""
         query = (

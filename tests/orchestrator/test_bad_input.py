@@ -44,14 +44,14 @@ async def test_problems_are_told_by_index_and_field(start: Start, scripted_trito
     """Missing, empty, over-long and wrongly typed fields are 422, each with its place; no text is echoed."""
     items: list[Any] = make_items(6)
     del items[0]["curso"]
-    items[1]["id_alumno"] = 7
+    items[1]["id_alumno"] = 7.5
     items[2]["consigna"] = " \n"
     items[3] = "secret"
-    items[4]["respuesta"] = None
+    items[4]["respuesta"] = 3
     async with start(scripted_triton, max_field_chars=50) as client:
         status, answer, _ = await client.call("POST", "/evaluate", json={"items": items})
         items = make_items(2)
-        items[1]["respuesta"] = "secret " * 20
+        items[1]["consigna"] = "secret " * 20
         too_long, long_answer, _ = await client.call("POST", "/evaluate", json={"items": items})
         assert await stored_jobs(client) == 0
     assert (status, answer["code"]) == (422, "invalid_items")
@@ -59,7 +59,7 @@ async def test_problems_are_told_by_index_and_field(start: Start, scripted_trito
     assert places == {(0, "curso"), (1, "id_alumno"), (2, "consigna"), (3, None), (4, "respuesta")}
     assert too_long == 422
     assert long_answer["details"]["problems"] == [
-        {"index": 1, "field": "respuesta", "message": "must have at most 50 characters"}
+        {"index": 1, "field": "consigna", "message": "must have at most 50 characters"}
     ]
     assert "secret" not in json.dumps([answer, long_answer])
 

@@ -42,7 +42,7 @@ async def test_each_row_says_where_its_mark_comes_from(start: Start, scripted_tr
     assert [result["provenance_id"] for result in by_index] == expected
     lines = [json.loads(line)["provenance"] for line in as_lines.splitlines()]
     assert lines == [None if index == 4 else told for index in range(11)]
-    rows = list(csv.DictReader(io.StringIO(as_csv)))
+    rows = list(csv.DictReader(io.StringIO(as_csv.removeprefix("\ufeff"))))
     assert [row["template_sha256"] for row in rows] == [
         "" if i == 4 else told["template_sha256"] for i in range(11)
     ]

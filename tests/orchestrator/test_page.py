@@ -36,6 +36,7 @@ ASK = """
 for (const data of JSON.parse(process.argv[1])) source.onmessage({ data });
 console.log(JSON.stringify({
   url: source.url, closed: source.closed, state: elements.state.textContent, csv: elements.csv.href,
+  xlsx: elements.xlsx.href,
   done: [elements.done.value, elements.done.max],
   rows: elements.rows.children.map((row) => [row.className, ...row.children.map((cell) => cell.textContent)]),
 }));
@@ -80,6 +81,7 @@ async def test_it_shows_a_real_jobs_results(start: Start, scripted_triton: Trito
     assert node.returncode == 0, err.decode()
     shown = json.loads(out)
     assert (shown["url"], shown["csv"]) == ("stream/a%2Fb", "results/a%2Fb?format=csv")
+    assert shown["xlsx"] == "results/a%2Fb?format=xlsx"
     assert shown["closed"]
     assert shown["state"].startswith("Acabada: 12 textos, 1 sense nota")
     assert shown["done"] == [12, 12]

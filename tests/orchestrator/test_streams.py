@@ -3,14 +3,15 @@
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from orchestrator.feed import Cursor
 from orchestrator.jobs import Job
-from tests.orchestrator.client import make_items
+from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
-from tests.triton_process import TritonProcess
+from tests.triton_process import ROOT, TritonProcess
 
 
 async def test_comments_keep_a_quiet_stream_alive(start: Start, scripted_triton: TritonProcess) -> None:
@@ -19,6 +20,60 @@ async def test_comments_keep_a_quiet_stream_alive(start: Start, scripted_triton:
         heard = await client.stream(await client.submit(make_items(1, "[[delay_ms=1000]]")))
     assert len(heard.comments) >= 2
     assert heard.ids == [1, 2]
+
+
+async def test_lines_are_cut_only_where_they_end(start: Start, scripted_triton: TritonProcess) -> None:
+    """Separators beyond ASCII are escaped in events and NDJSON, so that readers of lines find each whole."""
+    items = make_items(1)
+    items[0]["id_alumno"] = "A\u2028B\u0085C\u2029D\x0bE\x1cF"
+    async with start(scripted_triton) as client:
+        job_id = await client.submit(items)
+        heard = await client.stream(job_id)
+        _, stream, headers = await client.call("GET", f"/stream/{job_id}")
+        _, lines, _ = await client.call("GET", f"/results/{job_id}?format=ndjson")
+    assert heard.results[0]["id_alumno"] == items[0]["id_alumno"]
+    assert headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    data = [line.removeprefix("data: ") for line in stream.splitlines() if line.startswith("data: ")]
+    assert [json.loads(line) for line in data] == heard.events
+    assert json.loads(data[0])["data"]["results"][0]["id_alumno"] == items[0]["id_alumno"]
+    assert [json.loads(line)["id_alumno"] for line in lines.splitlines()] == [items[0]["id_alumno"]]
+
+
+async def test_retry_rides_with_the_first_event(start: Start, scripted_triton: TritonProcess) -> None:
+    """No block of a stream is without data, and each connection is told once when to come back."""
+    async with start(scripted_triton) as client:
+        job_id = await client.submit(make_items(12))
+        await client.stream(job_id)
+        for path in (f"/stream/{job_id}", f"/stream/{job_id}?last_event_id=2"):
+            _, stream, _ = await client.call("GET", path)
+            blocks = stream.removesuffix("\n\n").split("\n\n")
+            assert all("\ndata: " in block for block in blocks)
+            assert ["retry: 2000" in block.split("\n") for block in blocks] == [True] + [False] * (
+                len(blocks) - 1
+            )
+
+
+async def test_a_stream_is_open_before_its_first_event(start: Start, scripted_triton: TritonProcess) -> None:
+    """Its headers come at once, and comments after a while, though no batch is ready yet."""
+    async with start(scripted_triton, sse_ping_s=0.1) as client:
+        job_id = await client.submit(make_items(1, "[[delay_ms=1500]]"))
+        async with client.session.get(f"{client.base}/stream/{job_id}") as answer:
+            assert (await client.call("GET", f"/status/{job_id}"))[1]["progress"]["completed"] == 0
+            assert (await answer.content.readline()).startswith(b":")
+
+
+async def test_the_example_shows_a_class(start: Start, scripted_triton: TritonProcess) -> None:
+    """A client that knows nothing but lines that begin with `data:` gets every mark."""
+    command = [sys.executable, "examples/grade.py", "examples/class.json", "--url"]
+    async with start(scripted_triton) as client:
+        example = await asyncio.create_subprocess_exec(
+            *command, client.base, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(WAIT_S):
+            out, err = await example.communicate()
+    assert example.returncode == 0, err.decode()
+    assert "Batch 3: 25 of 25 done" in out.decode()
+    assert "completed: 25 texts" in out.decode()
 
 
 async def raw_subscriber(client: Running, job_id: str) -> socket.socket:

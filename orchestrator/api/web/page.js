@@ -57,7 +57,9 @@ function watch(jobId) {
   byId("job").hidden = false;
   byId("rows").replaceChildren();
   byId("state").textContent = "En espera";
-  byId("csv").href = `results/${encodeURIComponent(jobId)}?format=csv`;
+  for (const format of ["xlsx", "csv"]) {
+    byId(format).href = `results/${encodeURIComponent(jobId)}?format=${format}`;
+  }
   const events = new EventSource(`stream/${encodeURIComponent(jobId)}`);
   events.onmessage = (message) => {
     if (show(JSON.parse(message.data))) events.close();

@@ -1,0 +1,1 @@
+"""Results as files: rows in, chunks of bytes out. Without I/O."""
