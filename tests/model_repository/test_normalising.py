@@ -17,7 +17,7 @@ from tests.model_repository.beside import beside
 from tests.triton_process import ROOT
 
 normalising = beside("normalising")
-normalise, is_blank = normalising.normalise, normalising.is_blank
+normalise, is_blank, fold_repeats = normalising.normalise, normalising.is_blank, normalising.fold_repeats
 
 TEXT = (
     "Les plantes agafen energia del sòl amb la clorofil·la i fan oxigen: és difícil i eficaç.\n\n"
@@ -115,6 +115,22 @@ ODD = st.text(
     ),
     max_size=40,
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("La planta creix. " * 400, "La planta creix. La planta creix. La planta creix. "),
+        ("bla " * 3000, "bla bla bla "),
+        ("Ja.\n" * 3000 + "I el sol surt.", "Ja.\nJa.\nJa.\nI el sol surt."),
+        ("Plou! " * 7, "Plou! " * 7),
+        ("Primer sol. Després pluja. " * 100, "Primer sol. Després pluja. " * 100),
+    ],
+)
+def test_what_is_repeated_over_and_over_is_folded(text: str, folded: str) -> None:
+    """Three of it are kept in a long answer; a second time changes nothing."""
+    assert fold_repeats(text) == folded
+    assert fold_repeats(folded) == folded
 
 
 @given(ODD | st.text())

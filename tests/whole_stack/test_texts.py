@@ -70,9 +70,7 @@ def test_an_assignment_that_crowds_the_answer_out_is_named(stack: LocalStack, co
 def test_a_loop_is_never_ok(stack: LocalStack, count: int) -> None:
     """A text that makes the model loop is a failed item, tried three times, or has readable feedback."""
     (result,) = results(stack, [item(0, "La planta creix amb la llum. " * count)])
-    if count == 400:  # far too long besides
-        assert result["error"]["code"] == "prompt_too_long"
-    elif result["status"] == "failed":
+    if result["status"] == "failed":
         assert result["error"]["code"] in ("degenerate_feedback", "output_truncated")
         assert result["attempts"] == 3
     else:

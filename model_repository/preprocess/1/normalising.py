@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from itertools import groupby
 
 DAMAGED = "\ufffd"
 """What stands where a character was lost, before the text came to us."""
@@ -53,6 +54,12 @@ _FILLERS = r"._\-=*·~#•–—―─━"
 _FILLER_RUN = re.compile(rf"([{_FILLERS}])(?: ?\1){{3,}}+")
 _BLANK_LINES = re.compile(r"\n{3,}+")
 _MANY_SPACES = re.compile(" {2,}+")
+_SENTENCES = re.compile(r"[^.!?\n]*+(?:[.!?\n]++ ?|\Z)")
+_WORDS = re.compile(r"[^ \n]*+(?:[ \n]|\Z)")
+MIN_REPEATED = 8
+"""A word or sentence so often in a row is filler."""
+_REPEATS_KEPT = 3
+_REPETITIVE_CHARS = 1000  # a shorter text is read whole anyway
 _ASCII_ODD = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f]| [ \n]|\n(?: |\n\n)|([._\-=*~#])(?: ?\1){3}|\A[ \n]|[ \n]\Z"
 )
@@ -76,6 +83,25 @@ def normalise(text: str) -> str:
     text = _MANY_SPACES.sub(" ", text).replace(" \n", "\n").replace("\n ", "\n")
     text = _BLANK_LINES.sub("\n\n", text).strip(" \n")
     return _FILLER_RUN.sub(r"\1\1\1", text)
+
+
+def fold_repeats(text: str) -> str:
+    """An answer in its normal form, with three of a word or sentence that is repeated over and over.
+
+    For answers alone, and long ones: such filler would crowd out what else there is to read.
+    """
+    if len(text) <= _REPETITIVE_CHARS:
+        return text
+    return _fold(_fold(text, _WORDS), _SENTENCES)
+
+
+def _fold(text: str, part: re.Pattern[str]) -> str:
+    """``text`` with runs of parts shortened that are equal but for the space and line ends behind them."""
+    kept: list[str] = []
+    for _, run in groupby(part.findall(text), key=str.rstrip):
+        parts = list(run)
+        kept += parts if len(parts) < MIN_REPEATED else parts[: _REPEATS_KEPT - 1] + parts[-1:]
+    return "".join(kept)
 
 
 def _replacement(match: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ import flags
 from control import Neutralizer
 from copying import copied, sources
 from folding import Seen
-from normalising import DAMAGED, is_blank, normalise
+from normalising import DAMAGED, fold_repeats, is_blank, normalise
 from orders import instruction_like
 from template import FIELDS, Template
 
@@ -80,6 +80,7 @@ class Preparer:
         self._max_tokens, self._reject = max_tokens, reject_too_long
         self._min_share = 1.0 if reject_too_long else min_share_kept
         self._normal = normalise if normalise_text else str
+        self._folded = fold_repeats if normalise_text else str
         plain, _ = template.fill(dict.fromkeys(FIELDS, "a"))
         self._own_control_ids: list[int] = []
         self._own_tokens = 0
@@ -109,6 +110,7 @@ class Preparer:
         texts = {name: self._neutralize(text) for name, text in around.items()}
         fields = {name: text for name, (text, _) in texts.items()}
         answer, beyond = self._beginning(respuesta)
+        answer = self._folded(answer)
         chars = self._first_chars
         while True:
             part, disarmed = self._neutralize(answer[:chars])
