@@ -19,6 +19,7 @@ LOOK_ALIKES = {
     **dict.fromkeys("‐‑‒–—−", "-"),
     **dict.fromkeys("⁄∕", "/"),
     **dict.fromkeys("‿⁀", "_"),
+    **dict.fromkeys("’‘ʼ‛", "'"), **dict.fromkeys("“”„‟", '"'),
     **dict.fromkeys("аαɑ", "a"), **dict.fromkeys("Вβ", "b"), **dict.fromkeys("сϲ", "c"),
     **dict.fromkeys("ԁ", "d"), **dict.fromkeys("еεє", "e"), **dict.fromkeys("ſ", "s"),
     **dict.fromkeys("ɡ", "g"), **dict.fromkeys("һ", "h"), **dict.fromkeys("іıι", "i"),
@@ -30,6 +31,9 @@ LOOK_ALIKES = {
 }  # fmt: skip
 
 MAX_REMEMBERED = 20_000
+MAX_FOLDED = 4
+"""A few characters stand for whole phrases, up to 18 characters; what comes later in them disguises nothing, and
+would make a text as many times longer."""
 
 
 class Folding(dict[int, str]):
@@ -52,7 +56,7 @@ def fold(char: str) -> str:
         if part in INVISIBLE or (invisible(part) and part not in "\t\n\r"):
             continue
         seen.append(LOOK_ALIKES.get(part.lower(), LOOK_ALIKES.get(part, part.lower())))
-    return "".join(seen)
+    return "".join(seen)[:MAX_FOLDED]
 
 
 def invisible(char: str) -> bool:
