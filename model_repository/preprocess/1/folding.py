@@ -32,8 +32,8 @@ LOOK_ALIKES = {
 
 MAX_REMEMBERED = 20_000
 MAX_FOLDED = 4
-"""A few characters stand for whole phrases, up to 18 characters; what comes later in them disguises nothing, and
-would make a text as many times longer."""
+"""A few characters stand for phrases of up to 18: what comes later in those disguises nothing, and would make
+a text as many times longer."""
 
 
 class Folding(dict[int, str]):
@@ -66,6 +66,9 @@ def invisible(char: str) -> bool:
 
 FOLDING = Folding()
 _WORD = re.compile(r"\w+")
+_BLANKS = re.compile(r"\s+")
+_LONG_GAP = re.compile(r"\W{9,}")
+_LONG_WORD = re.compile(r"(\w{24})\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +82,17 @@ class Seen:
     def of(cls, text: str) -> Seen:
         looks = text.translate(FOLDING)
         return cls(looks, _WORD.findall(looks))
+
+
+def shortened(looks: str) -> str:
+    """A folded text whose gaps have at most 8 characters and whose words at most 24; "_" is a gap, too.
+
+    A pattern of a few words and gaps reaches no further in it than a fixed number of characters.
+    """
+    text = _BLANKS.sub(lambda gap: "\n" if "\n" in gap[0] else " ", looks.replace("_", " "))
+    return _LONG_WORD.sub(r"\1", _LONG_GAP.sub(_ends_of_gap, text))
+
+
+def _ends_of_gap(match: re.Match[str]) -> str:
+    gap = match[0]
+    return gap[:4] + ("\n" if "\n" in gap else " ") + gap[-3:]
