@@ -66,9 +66,9 @@ def invisible(char: str) -> bool:
 
 FOLDING = Folding()
 _WORD = re.compile(r"\w+")
-_BLANKS = re.compile(r"\s+")
+_BLANKS = re.compile(r"\s{2,}|[^\S\n ]")
 _LONG_GAP = re.compile(r"\W{9,}")
-_LONG_WORD = re.compile(r"(\w{24})\w+")
+_LONG_WORD = re.compile(r"\b(\w{24})\w+")
 
 
 @dataclass(frozen=True, slots=True)
