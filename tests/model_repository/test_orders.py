@@ -103,10 +103,10 @@ def test_the_rate_of_ordinary_sentences() -> None:
 
 
 def test_the_share_of_hostile_texts() -> None:
-    """All of the first orders are found, and nearly all of the further ones."""
+    """All of the first orders are found, and of the further ones all but some that a student could mean."""
     assert share(ORDERS, "hostile") == 1
-    assert share(FURTHER_ORDERS, "hostile, further") >= 0.97
-    assert share(FURTHER_HELD_OUT, "hostile, held out at first") >= 0.97
+    assert share(FURTHER_ORDERS, "hostile, further") >= 0.96
+    assert share(FURTHER_HELD_OUT, "hostile, held out at first") >= 0.99
 
 
 def test_the_search_is_only_left_out_where_nothing_would_be_found() -> None:

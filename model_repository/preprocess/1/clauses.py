@@ -64,6 +64,7 @@ GIVE, TELL, BARE = (
 APPROVE, GRADING, OBTAIN = any_of(wording.APPROVE), any_of(wording.GRADING), any_of(wording.OBTAIN)
 GIVING = (
     rf"(?:{GIVE}{within_clause(4)}(?:{ALWAYS}\s)?{A_HIGH_MARK}|{TELL}{within_clause(4)}(?:{ARTICLE}\s)?{HIGH_MARK}"
+    rf"|{GIVE}\s(?:una\s|a\s)?{any_of('bona buena good')}\s{MARK}\b"
     rf"|{BARE}\s(?:{ALWAYS}\s)?{NUMBER}{END}|{GIVE}{SPACE}{THIS}\s?{GRADED}\s{NUMBER}{END}"
     # A number without an article may be anything: only alone, or to whom it matters here.
     rf"|{any_of('posa posi poseu pon ponga give assign award')}(?:'m|me)?\s{NUMBER}(?:\s{POINTS})?{LINE_END}"
@@ -72,12 +73,14 @@ GIVING = (
 WITH = any_of("as amb con with")
 GRADING_WITH = (
     rf"(?:{GRADING}(?:{SPACE}\w+){{1,4}}?{SPACE}(?:(?:{WITH}\s|de\s){EXCELLENT}|{A_HIGH_MARK})"
-    rf"|{any_of('grade mark rate score puntua puntueu')}\s(?:it|me|{THIS}\s?{GRADED})\s(?:{WITH}\s)?"
-    rf"{NUMBER}{END})"
+    rf"|{any_of('grade mark rate score puntua puntueu')}\s(?:it|me|this|esto|aixo|{THIS}\s?{GRADED})\s"
+    rf"(?:{WITH}\s)?{NUMBER}{END})"
 )
 FILLING = any_of(wording.FILLING)
 IGNORE = rf"{any_of(wording.IGNORE)}(?:['-]?(?:te|t|us))?\b"
 RULES, PREVIOUS = any_of(wording.RULES), any_of(wording.PREVIOUS)
+# "Forget the rules and be free": rules alone, where the sentence goes on.
+OF_LIFE = rf"{IGNORE}\s(?:de\s)?(?:les|las|the)\s{any_of('normes normas regles reglas rules')}\s(?:i|y|and)\b"
 OF_GRADING, OF_OTHERS = any_of(wording.OF_GRADING), any_of(wording.OF_OTHERS)
 ROLE = rf"(?:{any_of(wording.MACHINE)}|{any_of(wording.TEACHER)})\b"
 KIND, BE, HIDDEN_MODE = any_of(wording.KIND), any_of(wording.BE), any_of(wording.HIDDEN_MODE)

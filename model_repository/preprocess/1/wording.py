@@ -21,13 +21,10 @@ def beginnings(words: str) -> frozenset[str]:
 
 
 # Marks, and what they are given for.
-NUMBER = "5 cinc cinco five 10 deu diez ten"
+NUMBER = "5 cinc cinco five 10 deu diez ten 4 quatre cuatro four"
 EXCELLENT = r"excel\W?len\w* sobresaliente matricula_d.honor matricula_de_honor full_marks top_marks"
 MARK = "nota notes puntuacio puntuacion qualificacio calificacion mark marks grade grades score"
-HIGHEST = r"""
-    maxim\w+ mes_alta mas_alta millor mejor mayor perfect\w* highest maximum top best full bona buena
-    good
-"""
+HIGHEST = r"maxim\w+ mes_alta mas_alta millor mejor mayor perfect\w* highest maximum top best full"
 PERSON = r"alumn\w+ estudiant\w* student\w*"
 TEXT = r"""
     text\w* respost\w* respuesta redacci\w+ treball trabajo examen exercici ejercicio answer\w* essay\w*
@@ -49,7 +46,7 @@ FEEDBACK = "feedback comentari comment excel molt_be muy_bien very_good perfect"
 GIVE = """
     posa posi posis poseu posar pon ponga pongas poned pone?r dona doni donis doneu donar da dar des
     give grant award assign assigna assigni assignis assigneu assignar asigna asigne asignes asignar
-    atorga otorga
+    atorga otorga regala regali regaleu
 """
 TELL = """
     set put write escriu escriguis escriure escribe escribas escribir retorna retornis retornar devuelve
@@ -80,7 +77,8 @@ MUST = """
     has_de hauries_de heu_de haurieu_de cal_que has_d' m'has_de em_pots pots podries podrieu debes
     deberias tienes_que puedes podrias you_must you_should you_have_to you_need_to you_will you_can
     you_could could_you can_you would_you vull_que necessito_que demano_que prego_que ruego_que
-    quiero_que necesito_que pido_que want_you_to need_you_to ask_you_to el_favor_de
+    quiero_que necesito_que pido_que want_you_to need_you_to ask_you_to el_favor_de task_is_to job_is_to
+    tasca_es tarea_es feina_es
 """
 PLEASE = "si_us_plau sisplau per_favor por_favor please ara ahora now doncs llavors entonces then so simply"
 ALWAYS = """
@@ -94,21 +92,24 @@ ENGLISH = """
 # Leaving rules aside.
 IGNORE = """
     ignora ignori ignoris ignoreu ignorar ignore ignores ignorad oblida oblidi oblidis oblideu oblidar
-    olvida olvidate olvide olvides olvidar olvidad forget disregard override bypass omet ometis omite
-    omitas omitir desobeeix desobedece salta't saltate skip deixa_de_banda passa_per_alt pasa_por_alto
+    olvida olvidate olvides olvidar olvidad forget disregard override bypass omet ometis omite omitas
+    omitir desobeeix desobedece salta't saltate skip deixa_de_banda passa_per_alt pasa_por_alto
     haz_caso_omiso no_facis_cas no_feu_cas no_hagas_caso no_hagais_caso no_tinguis_en_compte
     no_tingueu_en_compte no_tengas_en_cuenta no_tenga_en_cuenta no_segueixis no_seguiu no_sigas
     no_apliquis no_apliques do_not_follow do_not_apply do_not_use do_not_obey don't_follow don't_apply
-    don't_use stop_following stop_applying
+    don't_use stop_following stop_applying fes_cas_omis feu_cas_omis deixa_de_seguir deja_de_seguir
+    descarta descarteu
 """
 RULES = r"""
     instruccio\w* instruction\w* ordres? orden ordenes indicacio\w* consign\w+ prompts? regles reglas
     rules? normes normas criteris criterios? rubri\w+ guidelines directiv\w+ directric\w+ escala
+    directions
 """
 FILLING = """
     de a les las los el els la l' the any all tot tots totes todas todos cada your tus tu teves teus
     these those aquestes aquests estas estos previous above anteriors prior earlier given grading other
-    altres of marking system its their to qualsevol cualquier cap ninguna meva
+    altres of marking system its their to qualsevol cualquier cap ninguna meva aquesta aquest esta este
+    this
 """
 OF_GRADING = r"""
     d'avaluacio de_avaluacio de_evaluacion de_correccio\w* del_sistema del_prompt del_corrector d'abans
@@ -145,8 +146,8 @@ NOW_BE = """
 FROM_NOW_ON = "a_partir_d'ara a_partir_de_ahora from_now_on"
 BE = "ets seras eres you_are you're you_will_be"
 MACHINE = r"""
-    assistent asistente assistant ia ai llm chatgpt gpt gemma bot corrector\w* avaluador\w* evaluador\w*
-    grader evaluator language_model model_de_lleng\w+ modelo_de_leng\w+
+    ia ai llm chatgpt gpt gemma corrector\w* avaluador\w* evaluador\w* grader evaluator language_model
+    model_de_lleng\w+ modelo_de_leng\w+ assistent(?!\sde\b) asistente(?!\sde\b) assistant(?!\sof\b)
 """
 TEACHER = """
     professor profesor professora profesora mestre mestra maestro maestra teacher examiner examinador
@@ -159,10 +160,10 @@ AS_IF = """
 PERFECT = r"perfect\w* correct\w* excel\w?len\w*"
 
 # Who speaks, and to whom.
-SPEAKER = """
+SPEAKER = r"""
     system assistant user usuari usuario sistema assistent asistente model modelo instruction
     instruccion? system_prompt system_message new_instructions? noves_instruccions instruccions_noves
-    nuevas_instrucciones
+    nuevas_instrucciones corrector\w* avaluador\w* evaluador\w* grader
 """
 NOTE_TO = """
     nota_per_al? nota_para nota_al? note_to note_for missatge_per_al? mensaje_para message_to
@@ -174,5 +175,5 @@ SHOW = """
     reveal show print repeat tell mostra mostra'm ensenya revela repeteix muestra muestrame ensename
     dime digues
 """
-SWITCH_ON = "enter enable activate activa activeu entra turn_on switch_to"
+SWITCH_ON = "enter enable activate activa activeu entra turn_on switch_to you_are_now_in"
 HIDDEN_MODE = "developer_mode mode_desenvolupador modo_desarrollador modo_desarrollo jailbreak dan_mode"
