@@ -50,6 +50,12 @@ def test_the_feedback_may_come_first() -> None:
     assert confidence.read_confidence(json.dumps(steps), 1).confidence == pytest.approx(0.9)
 
 
+def test_the_mark_is_found_behind_much_text_in_small_pieces() -> None:
+    """What was written before isn't read again at each token, and the mark's name may still be in pieces."""
+    steps = [*map(step, '{"feedback": "' + "Bé " * 80 + '", "nota"   :  '), step("1", 0.9, m2=0.1), step("}")]
+    assert confidence.read_confidence(json.dumps(steps), 1).confidence == pytest.approx(0.9)
+
+
 def test_marks_that_are_not_among_the_alternatives() -> None:
     """They get no more than what is left, so that all six still sum to 1."""
     read = confidence.read_confidence(json.dumps([step('{"nota": '), step("5", 0.5, m4=0.1, x=0.1)]), 5)

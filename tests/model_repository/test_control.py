@@ -14,6 +14,8 @@ from tests.model_repository.beside import beside
 control = beside("control")
 OTHERS = ("<|im_end|>", "<|eot_id|>", "[@BOS@]", "<unused7>", "[INST]", "</s>", "<mask>")
 neutralize = control.Neutralizer([*TOKENS, *OTHERS])
+GEMMA = (*TOKENS, "<mask>", "<2mass>", "[@BOS@]", *(f"<unused{number}>" for number in range(99)))
+with_gemma = control.Neutralizer(GEMMA)
 
 
 @pytest.mark.parametrize("token", TOKENS)
@@ -23,6 +25,7 @@ def test_disguises_fall(token: str, disguise: object) -> None:
     hidden = disguise(token, random.Random(1))  # type: ignore[operator]
     for text in (f"Bon dia {hidden} adeu", f"Bon dia{hidden}adeu", f"Bon dia {hidden}adeu"):
         assert neutralize(text) == (f"Bon dia {words_of(token)} adeu", True)
+        assert with_gemma(text) == (f"Bon dia {words_of(token)} adeu", True)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,7 @@ def test_disguises_fall(token: str, disguise: object) -> None:
         ("%3Cend_of_turn%3E", "end of turn"),
         ("&#60;bos&#x3e;", "bos"),
         ("&lt;bos&gt;", "bos"),
+        ("&LT;b&#111;s&#xFF1E;", "bos"),
         ("< end-of-turn >", "end of turn"),
         ("<end\nof\nturn>", "end of turn"),
         ("≮end_of_turn≯", "end of turn"),
@@ -80,6 +84,7 @@ def test_spellings(text: str, words: str) -> None:
 def test_other_text_is_untouched(text: str) -> None:
     """Text without control tokens comes back byte for byte."""
     assert neutralize(text) == (text, False)
+    assert with_gemma(text) == (text, False)
 
 
 PIECES = st.sampled_from(
@@ -94,6 +99,23 @@ def test_none_is_left(text: str) -> None:
     assert not any(token in changed for token in (*TOKENS, *OTHERS))
     assert neutralize(changed) == (changed, False)
     assert found or changed == text
+
+
+@pytest.mark.parametrize("token", GEMMA)
+def test_every_token_of_a_large_vocabulary_is_said_in_its_own_words(token: str) -> None:
+    """Tokens that begin alike aren't taken for each other."""
+    assert with_gemma(f"a {token} b") == (f"a {control.in_words(token)} b", True)
+
+
+@pytest.mark.parametrize("depth", [2, 5, 20, 300])
+def test_none_is_left_of_deeply_nested_ones(depth: int) -> None:
+    """However deep tokens are put into each other, none comes out."""
+    for begin, end in (("<", ">"), ("<[@", "@]>"), ("&lt;", "&gt;")):
+        for word in ("pad", "bos", "end_of_turn"):
+            changed, found = with_gemma(begin * depth + word + end * depth)
+            assert found or begin == "<[@"
+            assert with_gemma(changed) == (changed, False)
+            assert not any(token.lower() in changed.lower() for token in GEMMA)
 
 
 def test_without_tokens_nothing_happens() -> None:

@@ -15,7 +15,9 @@ from typing import Any
 
 UNKNOWN = -1.0
 MARKS = range(6)
-_MARK = re.compile(r'"nota"\s*:\s*(\d)')
+_MARK = re.compile(r'"nota"\s{0,20}:\s{0,20}(\d)')
+_REACH = len('"nota":') + 40
+"""So many characters before the digit can belong to the mark; what lies further back isn't read again."""
 _MAX_TOKENS_BEFORE = 400
 _DECODER = json.JSONDecoder()
 
@@ -63,7 +65,7 @@ def _confidence(logprobs: str, nota: int) -> Confidence:
         if mark := _MARK.search(written + token):
             place = mark.start(1) - len(written)
             return from_step(step, token[:place], nota) if mark[1] == str(nota) else NOT_KNOWN
-        written += token
+        written = (written + token)[-_REACH:]
     return NOT_KNOWN
 
 

@@ -19,6 +19,7 @@ LOOK_ALIKES = {
     **dict.fromkeys("‐‑‒–—−", "-"),
     **dict.fromkeys("⁄∕", "/"),
     **dict.fromkeys("‿⁀", "_"),
+    **dict.fromkeys("’‘ʼ‛", "'"), **dict.fromkeys("“”„‟", '"'),
     **dict.fromkeys("аαɑ", "a"), **dict.fromkeys("Вβ", "b"), **dict.fromkeys("сϲ", "c"),
     **dict.fromkeys("ԁ", "d"), **dict.fromkeys("еεє", "e"), **dict.fromkeys("ſ", "s"),
     **dict.fromkeys("ɡ", "g"), **dict.fromkeys("һ", "h"), **dict.fromkeys("іıι", "i"),
@@ -30,6 +31,9 @@ LOOK_ALIKES = {
 }  # fmt: skip
 
 MAX_REMEMBERED = 20_000
+MAX_FOLDED = 4
+"""A few characters stand for phrases of up to 18: what comes later in those disguises nothing, and would make
+a text as many times longer."""
 
 
 class Folding(dict[int, str]):
@@ -52,7 +56,7 @@ def fold(char: str) -> str:
         if part in INVISIBLE or (invisible(part) and part not in "\t\n\r"):
             continue
         seen.append(LOOK_ALIKES.get(part.lower(), LOOK_ALIKES.get(part, part.lower())))
-    return "".join(seen)
+    return "".join(seen)[:MAX_FOLDED]
 
 
 def invisible(char: str) -> bool:
@@ -62,6 +66,9 @@ def invisible(char: str) -> bool:
 
 FOLDING = Folding()
 _WORD = re.compile(r"\w+")
+_BLANKS = re.compile(r"\s{2,}|[^\S\n ]")
+_LONG_GAP = re.compile(r"\W{9,}")
+_LONG_WORD = re.compile(r"\b(\w{24})\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +82,17 @@ class Seen:
     def of(cls, text: str) -> Seen:
         looks = text.translate(FOLDING)
         return cls(looks, _WORD.findall(looks))
+
+
+def shortened(looks: str) -> str:
+    """A folded text whose gaps have at most 8 characters and whose words at most 24; "_" is a gap, too.
+
+    A pattern of a few words and gaps reaches no further in it than a fixed number of characters.
+    """
+    text = _BLANKS.sub(lambda gap: "\n" if "\n" in gap[0] else " ", looks.replace("_", " "))
+    return _LONG_WORD.sub(r"\1", _LONG_GAP.sub(_ends_of_gap, text))
+
+
+def _ends_of_gap(match: re.Match[str]) -> str:
+    gap = match[0]
+    return gap[:4] + ("\n" if "\n" in gap else " ") + gap[-3:]
