@@ -164,9 +164,9 @@ class TritonProcess:
         """Have the server load ``model`` anew, as if its files had changed; return once it has."""
         for path in (self.repository / model).rglob("*.p*"):
             path.touch()
-        request = urllib.request.Request(  # noqa: S310
-            f"{self.http_url}/v2/repository/models/{model}/load", b"{}", {"Content-Type": "application/json"}
-        )
+        url = f"{self.http_url}/v2/repository/models/{model}/load"
+        headers = {"Content-Type": "application/json", **ADMIN_HEADERS}
+        request = urllib.request.Request(url, b"{}", headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=60):  # noqa: S310
             pass
 

@@ -128,7 +128,7 @@ def test_the_engines_get_the_same_arguments() -> None:
     words = flags(ModelSettings.from_env({"MODEL_NAME": "m"}).engine_args("cuda"))
     assert words[:2] == ["--model", "m"]
     assert "--enable-prefix-caching" in words
-    assert words[words.index("--compilation-config") + 1] == '{"mode": 2}'
+    assert words[words.index("--compilation-config") + 1] == '{"mode": 3}'
     assert flags({"enable_chunked_prefill": False}) == ["--no-enable-chunked-prefill"]
 
 

@@ -61,7 +61,7 @@ def test_answers_that_are_far_too_long_are_refused(vllm_triton: TritonProcess) -
     with Ensemble.at(vllm_triton.grpc_url) as ensemble:
         for text in {one.text for one in answers() if one.kind.startswith("long")}:
             assert "[prompt_too_long]" in ensemble.ask(text).error
-        cut = ensemble.ask("Les plantes fan menjar amb la llum. " * 120)
+        cut = ensemble.ask(" ".join(f"{number}: les plantes fan menjar amb la llum." for number in range(90)))
     assert cut.flags[0] == "truncated"
     assert 0.5 <= cut["share_kept"] < 1
 

@@ -57,7 +57,7 @@ ELSEWHERE = tuple(
         ("1r ESO", f"{token}!", SENTENCES[1]),
     )
 )
-LONG = ("3r ESO", "Explica-ho", (SENTENCES[0] + " ") * 250)
+LONG = ("3r ESO", "Explica-ho", " ".join(f"{number}: {SENTENCES[0]}" for number in range(250)))
 UNTOUCHED = tuple(
     ("3r ESO", "x", text)
     for text in (
