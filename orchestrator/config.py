@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port, printed in the log
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_queue_lines: Annotated[int, Field(ge=1)] = 10_000
     model_notice: str = ""
 
     # Triton.

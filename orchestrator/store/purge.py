@@ -1,4 +1,10 @@
-"""Forgetting, in small steps: texts of ended jobs, events of expired ones, and at last their traces."""
+"""Forgetting, in small steps: texts of ended jobs, events of expired ones, and at last their traces.
+
+SQLite overwrites what is deleted (`secure_delete`), in the write-ahead log first: only once that was emptied
+into the database is a text gone from both.
+"""
+
+from enum import Enum, auto
 
 from sqlalchemy import delete, exists, select, update
 
@@ -11,19 +17,38 @@ TOMBSTONES_A_STEP = 100
 EVENTS_A_STEP = 200
 
 
+class Step(Enum):
+    """What a step came to."""
+
+    NOTHING_LEFT = auto()
+    MORE = auto()
+    BLOCKED = auto()  # by somebody who reads the write-ahead log: to be tried again
+
+
 class Purge:
     """Each call is one short transaction and says whether there is more to do."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._traces = True  # deleted rows may stand in free pages and in the log; from an earlier run, too
 
-    async def step(self, now: float, tombstone_ttl_s: float) -> bool:
-        """Does one step of the most urgent kind; false when nothing is left to do."""
-        return (
+    async def step(self, now: float, tombstone_ttl_s: float) -> Step:
+        """Does one step of the most urgent kind."""
+        if (
             await self._ended_items()
             or await self._expired_job(now)
             or await self._tombstones(now - tombstone_ttl_s)
-        )
+        ):
+            self._traces = True
+            return Step.MORE
+        if not self._traces:
+            return Step.NOTHING_LEFT
+        if await self._database.vacuum():
+            return Step.MORE
+        if not await self._database.checkpoint():
+            return Step.BLOCKED
+        self._traces = False
+        return Step.NOTHING_LEFT
 
     async def _ended_items(self) -> bool:
         """A student's text is kept only until it is marked."""
@@ -37,8 +62,6 @@ class Purge:
             found = list(await connection.scalars(ended))
             if found:
                 await connection.execute(delete(items).where(items.c.job_id.in_(found)))
-        if found:
-            await self._database.vacuum()
         return bool(found)
 
     async def _expired_job(self, now: float) -> bool:
@@ -56,9 +79,9 @@ class Purge:
             else:
                 await connection.execute(delete(provenances).where(provenances.c.job_id == job_id))
                 gone = update(jobs).where(jobs.c.id == job_id)
-                await connection.execute(gone.values(purged_at=now, idempotency_key=None, loose=None))
-        if numbers:
-            await self._database.vacuum()
+                await connection.execute(
+                    gone.values(purged_at=now, idempotency_key=None, body_digest="", loose=None)
+                )
         return True
 
     async def _tombstones(self, before: float) -> bool:
