@@ -31,7 +31,7 @@ class NoteReader:
     def __init__(self, repository: str) -> None:
         """``repository`` is the server's model repository."""
         base = MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())
-        name = hashlib.sha256(str(Path(repository).resolve()).encode()).hexdigest()[:16]
+        name = hashlib.sha256(os.fsencode(Path(repository).resolve())).hexdigest()[:16]
         self._folder = base / f"avalua-notes-{os.getuid()}-{name}"
 
     def take(self, request_id: str) -> Note:

@@ -27,7 +27,7 @@ MAX_AGE_S = 900.0
 def notes_folder(repository: str) -> Path:
     """Where the notes of one server lie; ``repository`` is its model repository."""
     base = MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())
-    name = hashlib.sha256(str(Path(repository).resolve()).encode()).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(Path(repository).resolve())).hexdigest()[:16]
     return base / f"avalua-notes-{os.getuid()}-{name}"
 
 

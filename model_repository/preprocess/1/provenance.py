@@ -34,7 +34,7 @@ def weights_hash(folder: Path) -> str:
     whole = sum(path.stat().st_size for path in files) <= WHOLE_BYTES
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(os.fsencode(path.name) + f"\0{path.stat().st_size}\0".encode())
         with path.open("rb") as content:
             if whole:
                 while chunk := content.read(SAMPLE_BYTES):
@@ -50,8 +50,9 @@ def model_identity(model: str, revision: str, tokenizer_folder: Path | None) -> 
     """The model's name with what pins it: a hash of its weights, or its commit on the hub."""
     folder = Path(model)
     if folder.is_dir():
-        # A path says nothing outside this machine.
-        return {"name": folder.resolve().name, "revision": revision, "weights": weights_hash(folder)}
+        # A path says nothing outside this machine. Triton's Python reads names as ASCII, with marks for the rest.
+        name = os.fsencode(folder.resolve().name).decode("utf-8", "replace")
+        return {"name": name, "revision": revision, "weights": weights_hash(folder)}
     # The hub's cache keeps each commit in a folder named after it.
     in_cache = tokenizer_folder is not None and tokenizer_folder.parent.name == "snapshots"
     commit = tokenizer_folder.name if in_cache and tokenizer_folder is not None else revision
