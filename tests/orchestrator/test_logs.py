@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO
 
 import aiohttp
 
@@ -27,7 +26,7 @@ JOBS = 30  # two lines each: more than a small pipe holds
 
 @asynccontextmanager
 async def service(
-    triton: TritonProcess, folder: Path, stdout: int | IO[bytes], arguments: tuple[str, ...] = ()
+    triton: TritonProcess, folder: Path, stdout: int, arguments: tuple[str, ...] = ()
 ) -> AsyncIterator[tuple[Client, asyncio.subprocess.Process]]:
     """An orchestrator whose log goes there; in the end it stops when asked to."""
     port = free_ports(1)[0]
@@ -101,9 +100,10 @@ async def test_a_log_whose_reader_stands_still(scripted_triton: TritonProcess, t
 
 async def test_a_log_on_a_full_disk(scripted_triton: TritonProcess, tmp_path: Path) -> None:
     """Not one line can be written: everything goes on."""
-    with Path("/dev/full").open("wb") as full:
-        async with service(scripted_triton, tmp_path, full) as (client, _):
-            await check_jobs_run(client)
+    full = os.open("/dev/full", os.O_WRONLY)
+    async with service(scripted_triton, tmp_path, full) as (client, _):
+        os.close(full)
+        await check_jobs_run(client)
 
 
 async def test_no_standard_streams_at_all(scripted_triton: TritonProcess, tmp_path: Path) -> None:

@@ -22,10 +22,16 @@ STOP_TIMEOUT_S = 10.0
 
 
 class LocalStack:
-    """One running ``make run``."""
+    """One running ``make run``; ``module`` is what starts it.
 
-    def __init__(self, run_dir: Path) -> None:
+    Without ``read_on`` nobody reads what it prints once it is ready.
+    """
+
+    def __init__(
+        self, run_dir: Path, module: str = "local_stack", *, read_on: bool = True, **more: str
+    ) -> None:
         self.run_dir = run_dir
+        self._read_on = read_on
         self.port, self.grpc_port, self.metrics_port, self.http_port = free_ports(4)
         environment = {
             **os.environ,
@@ -35,9 +41,10 @@ class LocalStack:
             "TRITON_HTTP_PORT": str(self.http_port),
             "RUN_DIR": str(run_dir),
             "MODEL_NAME": str(TEST_MODEL),
+            **more,
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "local_stack"],
+            [sys.executable, "-m", module],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -63,6 +70,9 @@ class LocalStack:
         for line in self.process.stdout:
             self.output.append(line)
             if READY in line:
+                if not self._read_on:
+                    self.process.stdout.close()
+                    break
                 self._ready.set()
         self._ready.set()
 

@@ -50,7 +50,7 @@ def model_identity(model: str, revision: str, tokenizer_folder: Path | None) -> 
     """The model's name with what pins it: a hash of its weights, or its commit on the hub."""
     folder = Path(model)
     if folder.is_dir():
-        # A path says nothing outside this machine. Triton's Python reads names as ASCII, with marks for the rest.
+        # A path says nothing outside this machine. Triton's Python takes letters beyond ASCII apart.
         name = os.fsencode(folder.resolve().name).decode("utf-8", "replace")
         return {"name": name, "revision": revision, "weights": weights_hash(folder)}
     # The hub's cache keeps each commit in a folder named after it.
