@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from local_stack.errors import StackError
 
 TAIL_LINES = 25
+MIN_FREE_BYTES = 1 << 20
 PR_SET_PDEATHSIG = 1
 CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)
 
@@ -116,5 +118,7 @@ class Child:
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError as error:
             return f"Its log ({self.log}) can't be read: {error.strerror}."
+        if not lines and shutil.disk_usage(self.log.parent).free < MIN_FREE_BYTES:
+            return f"No room is left on the disk of {self.log.parent}: make some."
         tail = "\n".join(f"  | {line}" for line in lines[-TAIL_LINES:])
         return f"The end of its log ({self.log}):\n{tail}"

@@ -8,7 +8,9 @@ TRITON_GRPC_PORT, TRITON_HTTP_PORT and TRITON_METRICS_PORT.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +54,13 @@ def with_plain_paths(engine_args: Mapping[str, Any]) -> dict[str, Any]:
     return {**engine_args, **folders}
 
 
+def stopped_by(problem: str) -> int:
+    """Say so, if there is room on the disk for that; the exit status."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"triton: {problem}\n".encode(errors="backslashreplace"))
+    return 2
+
+
 def main() -> int:  # noqa: RET503  it ends by becoming another program
     parser = argparse.ArgumentParser(prog="python -m triton_cpu.serve", description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=Path(".run/triton"), help="where to lay things out")
@@ -76,11 +85,11 @@ def main() -> int:  # noqa: RET503  it ends by becoming another program
         wheel, served = Wheel(plain(wheel.site)), plain(run_dir)
         environment = plain_environment(server_environment(os.environ, wheel, plain(libpython)))
     except (NotPossibleError, SettingsError, InUseError, NoPlainPathError) as error:
-        print(f"triton: {error}", file=sys.stderr)
-        return 2
+        return stopped_by(str(error))
+    except shutil.Error as error:  # of several files
+        return stopped_by(f"{run_dir} can't be written: {error.args[0][0][2]}.")
     except OSError as error:
-        print(f"triton: {error.filename or run_dir} can't be written: {error.strerror}.", file=sys.stderr)
-        return 2
+        return stopped_by(f"{error.filename or run_dir} can't be written: {error.strerror}.")
     arguments = command(wheel.server, served / "model_repository", served / "backends", host, ports)
     # There is no GPU to ask, and Ctrl-C must not wait for long.
     arguments += ["--allow-gpu-metrics=false", "--exit-timeout-secs=3"]

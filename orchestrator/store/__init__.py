@@ -1,7 +1,6 @@
 """Durable jobs, items and events."""
 
-from orchestrator.store.purge import Step
 from orchestrator.store.store import Created, Store, Unfinished, open_store
 from orchestrator.store.writing import Change
 
-__all__ = ["Change", "Created", "Step", "Store", "Unfinished", "open_store"]
+__all__ = ["Change", "Created", "Store", "Unfinished", "open_store"]

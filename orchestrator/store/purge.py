@@ -4,8 +4,6 @@ SQLite overwrites what is deleted (`secure_delete`), in the write-ahead log firs
 into the database is a text gone from both.
 """
 
-from enum import Enum, auto
-
 from sqlalchemy import delete, exists, select, update
 
 from orchestrator.jobs import TERMINAL
@@ -17,38 +15,28 @@ TOMBSTONES_A_STEP = 100
 EVENTS_A_STEP = 200
 
 
-class Step(Enum):
-    """What a step came to."""
-
-    NOTHING_LEFT = auto()
-    MORE = auto()
-    BLOCKED = auto()  # by somebody who reads the write-ahead log: to be tried again
-
-
 class Purge:
     """Each call is one short transaction and says whether there is more to do."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._traces = True  # deleted rows may stand in free pages and in the log; from an earlier run, too
+        self.blocked = False  # somebody reads the write-ahead log, which can't be emptied now
 
-    async def step(self, now: float, tombstone_ttl_s: float) -> Step:
-        """Does one step of the most urgent kind."""
+    async def step(self, now: float, tombstone_ttl_s: float) -> bool:
+        """Does one step of the most urgent kind; false when nothing is left to do."""
+        self.blocked = False
         if (
             await self._ended_items()
             or await self._expired_job(now)
             or await self._tombstones(now - tombstone_ttl_s)
         ):
             self._traces = True
-            return Step.MORE
-        if not self._traces:
-            return Step.NOTHING_LEFT
-        if await self._database.vacuum():
-            return Step.MORE
-        if not await self._database.checkpoint():
-            return Step.BLOCKED
-        self._traces = False
-        return Step.NOTHING_LEFT
+            return True
+        if self._traces and not await self._database.vacuum():
+            self.blocked = not await self._database.checkpoint()
+            self._traces = self.blocked
+        return self._traces
 
     async def _ended_items(self) -> bool:
         """A student's text is kept only until it is marked."""

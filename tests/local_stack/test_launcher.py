@@ -9,7 +9,6 @@ import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.direct import open_url
@@ -31,15 +30,9 @@ def own_stack(tmp_path: Path) -> Iterator[LocalStack]:
         started.end()
 
 
-def triton_of(stack: LocalStack) -> psutil.Process:
-    children = psutil.Process(stack.process.pid).children()
-    return next(child for child in children if "bin/tritonserver" in " ".join(child.cmdline()))
-
-
 def kill_triton(stack: LocalStack) -> None:
     """Return once it is gone, and the orchestrator has seen that."""
-    server = triton_of(stack)
-    server.kill()
+    stack.triton().kill()
     wait_for_model(stack, loaded=False)
 
 

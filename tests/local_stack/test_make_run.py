@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.direct import get
@@ -38,7 +37,7 @@ AT_ONCE_S = 2.0
 @contextmanager
 def running(run_dir: Path, **more: str) -> Iterator[LocalStack]:
     """A stack with the scripted model, ready; nothing is left of it afterwards."""
-    stack = LocalStack(run_dir, SCRIPTED, **more)
+    stack = LocalStack(run_dir, SCRIPTED, environment=more)
     try:
         stack.wait_ready()
         yield stack
@@ -164,7 +163,7 @@ def test_its_logs_reader_is_gone(tmp_path: Path) -> None:
     stack = LocalStack(tmp_path, SCRIPTED, read_on=False)
     try:
         stack.wait_ready()
-        triton_of(stack).kill()
+        stack.triton().kill()
         wait_for_health(stack, model_loaded=False)
         wait_for_health(stack, model_loaded=True)
         assert "25 texts" in grade(stack)
@@ -248,7 +247,11 @@ def test_database_and_logs_on_a_full_disk_go_on_once_there_is_room(small_disk: P
         assert "25 texts" in grade(stack)
 
 
-def triton_of(stack: LocalStack) -> psutil.Process:
-    """The server that the launcher of a ready stack has started."""
-    children = psutil.Process(stack.process.pid).children()
-    return next(child for child in children if "bin/tritonserver" in " ".join(child.cmdline()))
+def test_a_stack_that_never_was_ready_is_not_taken_for_one(tmp_path: Path) -> None:
+    """Its output has ended, but the process still lives: nothing could be found in that."""
+    stack = LocalStack(tmp_path, "tests.local_stack.silent")
+    try:
+        with pytest.raises(AssertionError):
+            stack.wait_ready()
+    finally:
+        stack.end()
