@@ -42,8 +42,8 @@ async def test_gpus_at_the_end_of_a_page_that_comes_in_pieces_are_seen() -> None
         watch = GpuWatch(f"http://127.0.0.1:{runner.addresses[0][1]}/metrics")
         task = asyncio.create_task(watch.run())
         async with asyncio.timeout(20):
-            while not watch.available:
-                await asyncio.sleep(0.02)  # noqa: ASYNC110  it tells nobody
+            while not watch.available:  # noqa: ASYNC110  it tells nobody
+                await asyncio.sleep(0.02)
         task.cancel()
         await asyncio.wait({task})
     finally:
