@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from orchestrator.errors import StartError, StoreUnavailableError
 from orchestrator.store.files import DatabaseFiles
+from orchestrator.store.wal import WriteAheadLog
 
 READERS = 3
 VACUUM_PAGES = 200
-CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 
 class Database:
@@ -31,8 +31,7 @@ class Database:
         self._timeout_s = timeout_s
         self._engine: AsyncEngine | None = None
         self._files: DatabaseFiles | None = None
-        # Keeps the write-ahead log the same file from start to end, and empties it: see `checkpoint`.
-        self._holder: sqlite3.Connection | None = None
+        self._log: WriteAheadLog | None = None
         self._version = secrets.randbelow(1 << 31)
         # SQLite has one writer: those who wait do it here, where it is fair and costs nothing.
         self._writing = asyncio.Lock()
@@ -60,7 +59,7 @@ class Database:
                 await connection.run_sync(_migrate)
             if self._files is not None:
                 await self.try_write()
-                self._holder = await asyncio.to_thread(_hold, self._files.path)
+                self._log = await asyncio.to_thread(WriteAheadLog, self._files.path)
                 await self.checkpoint()
                 self._files.watch(self._version)
         except ModuleNotFoundError as error:
@@ -80,9 +79,9 @@ class Database:
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
-        if self._holder is not None:
-            await asyncio.to_thread(self._holder.close)
-            self._holder = None
+        if self._log is not None:
+            await asyncio.to_thread(self._log.close)
+            self._log = None
         if self._files is not None:
             self._files.close()
             self._files = None
@@ -134,12 +133,10 @@ class Database:
 
         Deleted texts stand in the log until then. It does not wait: that would keep every writer waiting.
         """
-        holder = self._holder
-        if holder is None:
+        if self._log is None:
             return True
         async with self._writing, self._translated():
-            busy, _, _ = await asyncio.to_thread(lambda: holder.execute(CHECKPOINT).fetchone())
-        return not busy
+            return await asyncio.to_thread(self._log.empty)
 
     def _check_files(self) -> None:
         if (problem := self.lost()) is not None:
@@ -181,13 +178,6 @@ def _files(path: str | None) -> DatabaseFiles:
     if path in (None, "", ":memory:"):
         raise StartError("DATABASE_URL: jobs have to survive a restart, so the database must be a file")
     return DatabaseFiles(Path(str(path)).absolute())
-
-
-def _hold(path: Path) -> sqlite3.Connection:
-    """A connection that opens the write-ahead log, and never waits for a lock."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return connection
 
 
 async def _number(driver: Any, pragma: str) -> int:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StartError
+from orchestrator.store import open_store
+from orchestrator.store.database import Database
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import OwnProcess, Start, launched
 from tests.triton_process import TritonProcess
@@ -97,8 +99,6 @@ async def test_a_log_without_its_database_stops_the_start(own_process: OwnProces
 
 
 async def own_start(folder: Path) -> None:
-    from orchestrator.store import open_store  # noqa: PLC0415
-
     async with open_store(f"sqlite+aiosqlite:///{folder}/jobs.sqlite3", 1.0):
         pass
 
@@ -170,3 +170,16 @@ def modes(folder: Path) -> dict[str, int]:
 def open_to_all(folder: Path) -> None:
     for path in folder.iterdir():
         path.chmod(0o644)
+
+
+async def test_an_end_in_the_middle_of_emptying_the_log_is_orderly(tmp_path: Path) -> None:
+    """A thread may still be at it when everything is closed."""
+    for _ in range(20):
+        database = Database(f"sqlite+aiosqlite:///{tmp_path}/jobs.sqlite3", 1.0)
+        await database.open()
+        await database.try_write()
+        emptying = asyncio.create_task(database.checkpoint())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        emptying.cancel()
+        await database.close()
