@@ -112,7 +112,9 @@ def main() -> int:
         finally:
             os.close(lock)
     except (PlanError, SettingsError, StackError) as error:
-        complain(f"\navalua: {error}")
+        # On a terminal a line of progress stands there.
+        start = "\n" if sys.stderr is not None and sys.stderr.isatty() else ""
+        complain(f"{start}avalua: {error}")
         return 1
     say("Everything has ended.\n")
     return 0

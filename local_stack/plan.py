@@ -7,8 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from sqlalchemy import URL
+from urllib.parse import quote
 
 from triton_common.server import read_port
 from triton_common.supervision import SupervisionSettings
@@ -64,7 +63,7 @@ class Plan:
 
 def sqlite_url(path: Path) -> str:
     """The URL of a database file, whatever signs its path has."""
-    return URL.create("sqlite+aiosqlite", database=str(path)).render_as_string()
+    return f"sqlite+aiosqlite:///{quote(str(path))}"
 
 
 def make_plan(env: Mapping[str, str]) -> Plan:
