@@ -64,7 +64,7 @@ lint: setup ## Check style and types
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy $(CODE)
 	@for folder in $(BESIDE_TRITON); do \
-	  (cd $$folder && $(CURDIR)/$(VENV)/mypy --config-file $(CURDIR)/pyproject.toml --explicit-package-bases .) \
+	  (cd $$folder && "$(CURDIR)/$(VENV)/mypy" --config-file "$(CURDIR)/pyproject.toml" --explicit-package-bases .) \
 	    || exit 1; \
 	done
 

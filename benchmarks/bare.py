@@ -42,7 +42,7 @@ class BareClient:
         places = asyncio.Semaphore(self._window)
         sent: list[float] = []
         answers: list[tuple[int, float, float]] = []
-        async with grpc.aio.insecure_channel(self._url) as channel:
+        async with grpc.aio.insecure_channel(self._url, options=[("grpc.enable_http_proxy", 0)]) as channel:
             call: Any = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer()
             sender = asyncio.create_task(self._send(call, items, places, sent))
             for number in range(1, len(items) + 1):

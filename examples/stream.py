@@ -10,6 +10,8 @@ import numpy as np
 from tritonclient import grpc
 
 TIMEOUT_S = 120.0
+# Triton is asked directly: gRPC would use the environment's http_proxy even for this machine.
+CHANNEL = [("grpc.enable_http_proxy", 0)]
 CONSIGNA = "Explica què és la fotosíntesi."
 ANSWERS = [
     "Les plantes agafen aigua i diòxid de carboni i, amb la llum del sol, fabriquen glucosa.",
@@ -30,7 +32,7 @@ def main() -> None:
     parser.add_argument("--url", default="localhost:8001", help="Triton's gRPC address")
     args = parser.parse_args()
     arrived: queue.Queue[tuple[Any, Any]] = queue.Queue()
-    with grpc.InferenceServerClient(args.url) as client:
+    with grpc.InferenceServerClient(args.url, channel_args=CHANNEL) as client:
         client.start_stream(lambda result, error: arrived.put((result, error)))
         for number, answer in enumerate(ANSWERS):
             fields = {"curso": "3r ESO", "consigna": CONSIGNA, "respuesta": answer}

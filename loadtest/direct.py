@@ -57,7 +57,7 @@ class GrpcWay:
         self._url = url
         self._recorder = recorder
         self._window = Window(recorder, in_flight)
-        self._channel = grpc.insecure_channel(url)
+        self._channel = grpc.insecure_channel(url, options=[("grpc.enable_http_proxy", 0)])
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._encoder = Encoder(MODEL)
         self._numbers = itertools.count()

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 import sys
+from functools import cache
 
 from dotenv import dotenv_values
 
 from local_stack.errors import StackError
 from local_stack.plan import ROOT, Plan, PlanError, make_plan
 from local_stack.stack import Stack
+from orchestrator.log_writer import LineWriter, complain, keep_standard_streams_open
+from triton_common.folder import InUseError, claim
 from triton_common.settings import SettingsError
+
+LINES_WAITING = 1000
+LAST_LINES_S = 1.0
 
 
 def say(text: str) -> None:
-    """A line of progress: replaced by the next where somebody watches, else only finished ones are shown."""
-    if sys.stdout.isatty():
-        print(f"\r\x1b[K{text}", end="", flush=True)
+    """A line of progress: replaced by the next where somebody watches, else only finished ones are shown.
+
+    A terminal that is gone, or that was stopped, keeps nothing from going on.
+    """
+    if sys.stdout is not None and sys.stdout.isatty():
+        _terminal().write(f"\r\x1b[K{text}")
     elif text.endswith("\n"):
-        print(text, end="", flush=True)
+        _terminal().write(text)
+
+
+@cache
+def _terminal() -> LineWriter:
+    encoding = sys.stdout.encoding if sys.stdout is not None else "utf-8"
+    writer = LineWriter(1, LINES_WAITING, encoding=encoding)
+    atexit.register(writer.drain, LAST_LINES_S)
+    return writer
 
 
 def banner(plan: Plan) -> str:
@@ -52,7 +70,10 @@ async def run(plan: Plan) -> None:
     """Run the stack until a signal or a death. Raises StackError for the latter."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
     stopped = asyncio.create_task(stop.wait())
     serving = asyncio.create_task(serve(plan))
@@ -72,22 +93,49 @@ async def run(plan: Plan) -> None:
 async def serve(plan: Plan) -> None:
     try:
         async with Stack(plan, say) as stack:
-            print(banner(plan), flush=True)
+            say(f"{banner(plan)}\n")
             await stack.watch()
     except* StackError as group:
         raise group.exceptions[0] from None
 
 
 def main() -> int:
+    os.umask(0o077)  # what is kept here holds students' texts
+    keep_standard_streams_open()
     from_file = {key: value for key, value in dotenv_values(ROOT / ".env").items() if value is not None}
     env = from_file | dict(os.environ)
     try:
-        asyncio.run(run(make_plan(env)))
+        plan = make_plan(env)
+        lock = claim_run_dir(plan)
+        try:
+            asyncio.run(run(plan))
+        finally:
+            os.close(lock)
     except (PlanError, SettingsError, StackError) as error:
-        print(f"\navalua: {error}", file=sys.stderr)
+        # On a terminal a line of progress stands there.
+        start = "\n" if sys.stderr is not None and sys.stderr.isatty() else ""
+        complain(f"{start}avalua: {error}")
         return 1
-    print("Everything has ended.")
+    say("Everything has ended.\n")
     return 0
+
+
+def claim_run_dir(plan: Plan) -> int:
+    """Take the folder before anything in it is touched: two would undo each other's work.
+
+    Raises PlanError.
+    """
+    try:
+        return claim(plan.run_dir)
+    except InUseError as error:
+        raise PlanError(
+            f"{error}: Avalua runs there already. End that one first, or set RUN_DIR to another folder, and "
+            "PORT, TRITON_GRPC_PORT, TRITON_HTTP_PORT and TRITON_METRICS_PORT to free ports."
+        ) from None
+    except OSError as error:
+        raise PlanError(
+            f"RUN_DIR={plan.run_dir} can't be written ({error.strerror}): make room, or set another folder."
+        ) from None
 
 
 if __name__ == "__main__":

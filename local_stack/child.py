@@ -6,11 +6,15 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from local_stack.errors import StackError
+
 TAIL_LINES = 25
+MIN_FREE_BYTES = 1 << 20
 PR_SET_PDEATHSIG = 1
 CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)
 
@@ -29,10 +33,12 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists():  # why the last one ended may stand in it
-            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
-        with self.log.open("wb") as log:
+        """Start it. Raises StackError where its log can't be written."""
+        try:
+            log = self._open_log()
+        except OSError as error:
+            raise StackError(f"{self.name}: its log {self.log} can't be written: {error.strerror}.") from None
+        try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 env=self._environment,
@@ -43,6 +49,17 @@ class Child:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
+        finally:
+            os.close(log)
+
+    def _open_log(self) -> int:
+        """A new log, for the owner alone."""
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.log.exists():  # why the last one ended may stand in it
+            self.log.chmod(0o600)
+            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        # Appended to, so that emptying a log that has grown too long gives its room back.
+        return os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     @property
     def pid(self) -> int:
@@ -97,6 +114,11 @@ class Child:
 
     def last_words(self) -> str:
         """A sentence that says where its log is, and its end."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            return f"Its log ({self.log}) can't be read: {error.strerror}."
+        if not lines and shutil.disk_usage(self.log.parent).free < MIN_FREE_BYTES:
+            return f"No room is left on the disk of {self.log.parent}: make some."
         tail = "\n".join(f"  | {line}" for line in lines[-TAIL_LINES:])
         return f"The end of its log ({self.log}):\n{tail}"

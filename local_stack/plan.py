@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from triton_common.server import read_port
 from triton_common.supervision import SupervisionSettings
@@ -60,6 +61,11 @@ class Plan:
         return "localhost" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104  only compared
 
 
+def sqlite_url(path: Path) -> str:
+    """The URL of a database file, whatever signs its path has."""
+    return f"sqlite+aiosqlite:///{quote(str(path))}"
+
+
 def make_plan(env: Mapping[str, str]) -> Plan:
     """The plan for ``env``. Raises PlanError, or SettingsError for a setting that makes no sense.
 
@@ -92,7 +98,7 @@ def make_plan(env: Mapping[str, str]) -> Plan:
         "TRITON_GRPC_URL": env.get("TRITON_GRPC_URL") or f"127.0.0.1:{ports['TRITON_GRPC_PORT']}",
         "TRITON_METRICS_URL": env.get("TRITON_METRICS_URL")
         or f"http://127.0.0.1:{ports['TRITON_METRICS_PORT']}/metrics",
-        "DATABASE_URL": env.get("DATABASE_URL") or f"sqlite+aiosqlite:///{run_dir / 'jobs.sqlite3'}",
+        "DATABASE_URL": env.get("DATABASE_URL") or sqlite_url(run_dir / "jobs.sqlite3"),
         "DRAIN_TIMEOUT_S": env.get("DRAIN_TIMEOUT_S") or DRAIN_TIMEOUT_S,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 
@@ -13,6 +14,7 @@ from orchestrator.api.keys import SERVICE
 from orchestrator.app import make_app
 from orchestrator.config import Settings, SettingsError, load_settings
 from orchestrator.errors import StartError
+from orchestrator.log_writer import complain
 from orchestrator.logs import configure_logging
 
 CONNECTIONS_TIMEOUT_S = 1.0
@@ -22,15 +24,16 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Runs the service; problems that the operator can solve become one line on stderr."""
+    os.umask(0o077)  # what we write holds students' texts
     try:
         settings = load_settings()
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, settings.log_queue_lines)
         return asyncio.run(serve(settings))
     except SettingsError as error:
-        print(f"orchestrator: {error}", file=sys.stderr)
+        complain(f"orchestrator: {error}")
         return 2
     except StartError as error:
-        print(f"orchestrator: {error}", file=sys.stderr)
+        complain(f"orchestrator: {error}")
         return 1
 
 

@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from orchestrator.errors import StartError
 
@@ -14,6 +16,8 @@ ASYNC_DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+# What people write behind the "?" of a PostgreSQL URL, and what asyncpg wants there.
+LIBPQ_NAMES = {"sslmode": "ssl=require (or another value of sslmode)", "connect_timeout": "timeout=SECONDS"}
 
 
 class SettingsError(StartError):
@@ -36,6 +40,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port, printed in the log
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_queue_lines: Annotated[int, Field(ge=1)] = 10_000
     model_notice: str = ""
 
     # Triton.
@@ -97,7 +102,17 @@ class Settings(BaseSettings):
         scheme = ASYNC_DRIVERS.get(scheme, scheme)
         if scheme not in ASYNC_DRIVERS.values():
             raise ValueError(f"must begin with one of {', '.join(sorted(ASYNC_DRIVERS))}")
-        return f"{scheme}://{rest}"
+        value = f"{scheme}://{rest}"
+        try:
+            url = make_url(value)
+        except (ArgumentError, ValueError):  # the port is no number, for one
+            raise ValueError("is not a URL such as postgresql://user:password@host:5432/name") from None
+        if scheme == ASYNC_DRIVERS["sqlite"] and url.query:
+            raise ValueError("must be the path of a file, with nothing behind a ?")
+        for theirs, ours in LIBPQ_NAMES.items():
+            if theirs in url.query:
+                raise ValueError(f"its driver calls {theirs} otherwise: write {ours} instead")
+        return value
 
     @field_validator("triton_grpc_url")
     @classmethod

@@ -1,13 +1,26 @@
-"""Whether Triton sees a GPU, by its metrics. Having none is no fault: it also runs on a CPU."""
+"""Whether Triton sees GPUs, and their memory, by its metrics. Having none is no fault: a CPU will do."""
 
 import asyncio
+from dataclasses import dataclass
 
 import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
 
 POLL_S = 15.0
 TIMEOUT_S = 5.0
 MAX_METRICS_BYTES = 4 * 1024 * 1024
-GPU_SERIES = b"\nnv_gpu_"
+GPU_SERIES = "nv_gpu_"
+MEMORY = "nv_gpu_memory_"
+TOTAL = "nv_gpu_memory_total_bytes"
+USED = "nv_gpu_memory_used_bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class GpuMemory:
+    """Of all GPUs together, in bytes."""
+
+    total_bytes: int
+    used_bytes: int
 
 
 class GpuWatch:
@@ -16,16 +29,38 @@ class GpuWatch:
     def __init__(self, url: str) -> None:
         self._url = url
         self.available = False
+        self.memory: GpuMemory | None = None
 
     async def run(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
             while True:
-                self.available = await self._look(session)
+                page = await self._page(session)
+                self.available = any(line.startswith(GPU_SERIES) for line in page)
+                self.memory = read_memory(page)
                 await asyncio.sleep(POLL_S)
 
-    async def _look(self, session: aiohttp.ClientSession) -> bool:
+    async def _page(self, session: aiohttp.ClientSession) -> list[str]:
+        """The lines of the page, which comes in pieces: the GPUs stand far down."""
+        page = bytearray()
         try:
             async with session.get(self._url) as answer:
-                return GPU_SERIES in b"\n" + await answer.content.read(MAX_METRICS_BYTES)
+                async for piece in answer.content.iter_any():
+                    page += piece
+                    if len(page) > MAX_METRICS_BYTES:
+                        break
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return False  # the link tells whether Triton is there; this only tells about its GPU
+            return []  # the link tells whether Triton is there; this only tells about its GPUs
+        return page.decode("utf-8", "replace").splitlines()
+
+
+def read_memory(page: list[str]) -> GpuMemory | None:
+    """What the page says of the GPUs' memory; none where it says nothing."""
+    found: dict[str, list[float]] = {TOTAL: [], USED: []}
+    try:
+        for family in text_string_to_metric_families("\n".join(line for line in page if MEMORY in line)):
+            for sample in family.samples:
+                found.setdefault(sample.name, []).append(sample.value)
+        total, used = (int(sum(found[name])) if found[name] else None for name in (TOTAL, USED))
+    except (ValueError, OverflowError):  # not as Prometheus writes it, or no number
+        return None
+    return GpuMemory(total, used) if total is not None and used is not None else None

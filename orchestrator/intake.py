@@ -91,12 +91,15 @@ class Intake:
         self._arriving += 1
         try:
             created = await self._store.create(job, by_prompt(list(items)), key, digest)
+        except StoreUnavailableError as error:
+            self._writer.doubt(error)
+            raise
         finally:
             self._arriving -= 1
         if created.fresh:
+            self._expect(job)
             self._metrics.submitted.inc()
             log.info("job_accepted", job_id=job.id, items=job.total, priority=job.priority.value)
-            self._expect(job)
         return created
 
     def seconds_until_done(self, job: Job) -> float:

@@ -74,6 +74,8 @@ class Stream:
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 # A subchannel shared with an earlier stream would wait out that one's reconnect backoff.
                 ("grpc.use_local_subchannel_pool", 1),
+                # It would use the environment's http_proxy even for this machine.
+                ("grpc.enable_http_proxy", 0),
             ],
         )
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)

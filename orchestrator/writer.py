@@ -39,18 +39,23 @@ class Writer:
 
     @property
     def healthy(self) -> bool:
-        return not self.failing.is_set()
+        return not (self.failing.is_set() or self._store.lost)
 
     @property
     def full(self) -> bool:
         """No more work should be started: what is finished waits to be written."""
-        return not self.healthy or len(self._pending) >= MAX_PENDING
+        return self.failing.is_set() or len(self._pending) >= MAX_PENDING
 
     def put(self, change: Change) -> None:
         """Queues a change. What is in flight is bounded by the window, so this queue is too."""
         self._pending.append(change)
         if change.job.terminal:
             self._hurry.set()
+        self._wake.set()
+
+    def doubt(self, error: StoreUnavailableError) -> None:
+        """Something else could not be written: unhealthy until a write of our own has succeeded."""
+        self._unavailable(str(error))
         self._wake.set()
 
     async def written(self) -> None:
@@ -79,7 +84,7 @@ class Writer:
             self._hurry.clear()
 
     async def _commit(self, changes: list[Change]) -> None:
-        if not changes:
+        if not changes and not self.failing.is_set():
             return
         started = time.perf_counter()
         async for attempt in AsyncRetrying(
@@ -88,17 +93,23 @@ class Writer:
             before_sleep=self._failed,
         ):
             with attempt:
-                await self._store.commit(changes, again=attempt.retry_state.attempt_number > 1)
+                if changes:
+                    await self._store.commit(changes, again=attempt.retry_state.attempt_number > 1)
+                else:
+                    await self._store.try_write()
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self.committed_at = time.monotonic()
-        if not self.healthy:
+        if self.failing.is_set():
             self.failing.clear()
             log.info("store_back")
         for change in changes:
             self._on_commit(change)
 
     def _failed(self, state: RetryCallState) -> None:
+        self._unavailable(str(state.outcome.exception() if state.outcome else None))
+
+    def _unavailable(self, reason: str) -> None:
         self._metrics.store_errors.inc()
-        if self.healthy:
+        if not self.failing.is_set():
             self.failing.set()
-            log.error("store_unavailable", reason=str(state.outcome.exception() if state.outcome else None))
+            log.error("store_unavailable", reason=reason)

@@ -7,7 +7,6 @@ import subprocess
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 import yaml
 
 from local_stack.ports import free_ports
+from tests.direct import open_url
 from tests.tools import MISSING, find
 from tests.triton_process import ROOT
 
@@ -63,7 +63,7 @@ class PrometheusProcess:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2):  # noqa: S310
+                with open_url(f"{self.url}/-/ready", timeout=2):
                     return
             except (urllib.error.URLError, OSError):
                 try:
@@ -76,7 +76,7 @@ class PrometheusProcess:
         """The ``data`` of an API call. Raises AssertionError with what Prometheus said against it."""
         query = urllib.parse.urlencode(parameters)
         try:
-            with urllib.request.urlopen(f"{self.url}/api/v1/{what}?{query}", timeout=20) as answer:  # noqa: S310
+            with open_url(f"{self.url}/api/v1/{what}?{query}", timeout=20) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{parameters}: {json.load(error)['error']}") from None

@@ -8,12 +8,12 @@ import signal
 import subprocess
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local_stack.child import CRASHES
 from local_stack.ports import free_ports
+from tests.direct import open_url
 from triton_common.server import ADMIN_HEADER
 from triton_cpu.serve import remove_stale_memory
 
@@ -110,7 +110,7 @@ class TritonProcess:
             if self._process.poll() is not None:
                 break
             try:
-                with urllib.request.urlopen(f"{self.http_url}/v2/health/ready", timeout=2):  # noqa: S310
+                with open_url(f"{self.http_url}/v2/health/ready", timeout=2):
                     return
             except (urllib.error.URLError, OSError):
                 # The server has no other way to say that it is ready than being asked.
@@ -122,7 +122,7 @@ class TritonProcess:
         raise RuntimeError(f"Triton did not get ready in {timeout_s} s:\n{tail}")
 
     def metrics_page(self) -> str:
-        with urllib.request.urlopen(self.metrics_url, timeout=5) as page:  # noqa: S310
+        with open_url(self.metrics_url, timeout=5) as page:
             return str(page.read(), "utf-8")
 
     def metrics(self, prefix: str) -> dict[str, float]:
@@ -143,7 +143,7 @@ class TritonProcess:
     def ready(self, model: str) -> bool:
         """Whether the server says that ``model`` is ready."""
         try:
-            with urllib.request.urlopen(f"{self.http_url}/v2/models/{model}/ready", timeout=5):  # noqa: S310
+            with open_url(f"{self.http_url}/v2/models/{model}/ready", timeout=5):
                 return True
         except urllib.error.HTTPError:
             return False

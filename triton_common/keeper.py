@@ -47,7 +47,9 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         # A group of its own: a signal from a terminal reaches us alone, and is passed on once.
-        self._process = subprocess.Popen(self._command, env=self._environment, start_new_session=True)
+        self._process = subprocess.Popen(
+            self._command, env=self._environment, start_new_session=True, restore_signals=False
+        )
         try:
             if self._stop_by is not None:  # before there was anybody to tell
                 self._process.terminate()
@@ -113,4 +115,6 @@ class Keeper:
 
 
 def say(text: str) -> None:
-    print(f"triton: {text}", file=sys.stderr, flush=True)
+    """A line for the log. One that nobody can take decides nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"triton: {text}", file=sys.stderr, flush=True)

@@ -28,7 +28,7 @@ def lay_out(
     """
     if target.exists():
         shutil.rmtree(target)
-    ignore = shutil.ignore_patterns("__pycache__", ".gitkeep")
+    ignore = shutil.ignore_patterns("__pycache__", ".*_cache", ".gitkeep")
     shutil.copytree(source, target, ignore=ignore)
     if overlay is not None:
         for model in (path for path in overlay.iterdir() if path.is_dir()):

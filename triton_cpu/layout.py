@@ -134,7 +134,7 @@ def lay_out_backends(target: Path, wheel: Wheel) -> Path:
     ):
         # Copies, not links: the server refuses a library that lies outside its backend directory.
         shutil.copy2(source, python / source.name)
-    shutil.copytree(VLLM_BACKEND, target / "vllm", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(VLLM_BACKEND, target / "vllm", ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
     return target
 
 

@@ -152,6 +152,11 @@ HEALTH = {
         "status": {"type": "string", "enum": ["healthy", "unhealthy"]},
         "model_loaded": {"type": "boolean"},
         "gpu_available": {"type": "boolean", "description": "Having none is no fault."},
+        "gpu_memory": {
+            "type": ["object", "null"],
+            "description": "Of all GPUs together.",
+            "properties": {"total_bytes": {"type": "integer"}, "used_bytes": {"type": "integer"}},
+        },
         "active_jobs": {"type": "integer"},
         "queued_jobs": {"type": "integer"},
         "items_in_flight": {"type": "integer"},

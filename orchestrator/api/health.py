@@ -19,6 +19,7 @@ async def health(request: web.Request) -> web.Response:
         "status": "healthy" if good else "unhealthy",
         "model_loaded": service.link.up,
         "gpu_available": service.gpu.available,
+        "gpu_memory": service.gpu.memory,
         "active_jobs": service.dispatcher.running,
         "queued_jobs": service.intake.waiting,
         "items_in_flight": service.dispatcher.in_flight,

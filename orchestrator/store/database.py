@@ -1,12 +1,12 @@
 """The connection to the database: how it opens, how transactions begin, and what its errors mean."""
 
 import asyncio
-import fcntl
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -16,6 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from orchestrator.errors import StartError, StoreUnavailableError
+from orchestrator.store.files import DatabaseFiles
+from orchestrator.store.wal import WriteAheadLog
 
 READERS = 3
 VACUUM_PAGES = 200
@@ -28,7 +30,9 @@ class Database:
         self._url = make_url(url)
         self._timeout_s = timeout_s
         self._engine: AsyncEngine | None = None
-        self._lock_file: IO[bytes] | None = None
+        self._files: DatabaseFiles | None = None
+        self._log: WriteAheadLog | None = None
+        self._version = secrets.randbelow(1 << 31)
         # SQLite has one writer: those who wait do it here, where it is fair and costs nothing.
         self._writing = asyncio.Lock()
         self._reading = asyncio.Semaphore(READERS)
@@ -40,26 +44,34 @@ class Database:
     async def open(self) -> None:
         """Connects, checks what is there, and brings the schema up to date."""
         if self.sqlite:
-            self._claim_file()
+            self._files = _files(self._url.database)
+            self._files.claim()
         options: dict[str, Any] = {"connect_args": {"timeout": self._timeout_s}} if self.sqlite else {}
         try:
             self._engine = create_async_engine(
                 self._url, pool_size=READERS + 1, max_overflow=0, pool_timeout=self._timeout_s, **options
             )
-        except ModuleNotFoundError as error:
-            raise StartError(f"DATABASE_URL: its driver {error.name} is not installed") from None
-        if self.sqlite:
-            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
-        try:
             if self.sqlite:
+                event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+                event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
                 await self._check()
             async with self.write() as connection:
                 await connection.run_sync(_migrate)
+            if self._files is not None:
+                await self.try_write()
+                self._log = await asyncio.to_thread(WriteAheadLog, self._files.path)
+                await self.checkpoint()
+                self._files.watch(self._version)
+        except ModuleNotFoundError as error:
+            await self.close()
+            raise StartError(f"DATABASE_URL: its driver {error.name} is not installed") from None
         except (DBAPIError, OSError, StoreUnavailableError) as error:
             await self.close()
             raise StartError(f"the database {self._shown} can't be used: {reason(error)}") from error
-        except StartError:
+        except TypeError as error:  # from the driver, which is handed what stands behind the "?"
+            await self.close()
+            raise StartError(f"DATABASE_URL: its driver does not take that: {reason(error)}") from None
+        except BaseException:
             await self.close()
             raise
 
@@ -67,13 +79,33 @@ class Database:
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
-        self._unclaim_file()
+        if self._log is not None:
+            await asyncio.to_thread(self._log.close)
+            self._log = None
+        if self._files is not None:
+            self._files.close()
+            self._files = None
+
+    def lost(self) -> str | None:
+        """What became of the database's files, if something did: nothing written now would be found again."""
+        return self._files.lost() if self._files is not None else None
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write; committed when the block ends, rolled back if it raises."""
-        async with self._writing, self._translated(), self._open_engine.begin() as connection:
-            yield connection
+        async with self._writing, self._translated():
+            self._check_files()
+            async with self._open_engine.begin() as connection:
+                yield connection
+            self._check_files()  # what was committed into a file that is gone isn't
+
+    async def try_write(self) -> None:
+        """Writes next to nothing, to see whether the database can be written."""
+        async with self.write() as connection:
+            if self.sqlite:
+                await connection.exec_driver_sql(f"PRAGMA user_version = {self._version}")
+            else:
+                await connection.execute(text("SELECT 1"))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -81,15 +113,34 @@ class Database:
         async with self._reading, self._translated(), self._open_engine.connect() as connection:
             yield await connection.execution_options(avalua_read_only=True)
 
-    async def vacuum(self) -> None:
-        """Gives some of the room of deleted rows back to the file system; PostgreSQL does that by itself."""
+    async def vacuum(self) -> bool:
+        """Gives some of the room of deleted rows back to the file system; true while there is more.
+
+        PostgreSQL does that by itself.
+        """
         if not self.sqlite:
-            return
+            return False
         async with self._writing, self._translated(), self._open_engine.connect() as connection:
             raw = await connection.get_raw_connection()
             driver: Any = raw.driver_connection
+            before = await _number(driver, "PRAGMA freelist_count")
             # The pragma gives back one page a step; only a script is run to its end by the driver.
             await driver.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+            return 0 < await _number(driver, "PRAGMA freelist_count") < before
+
+    async def checkpoint(self) -> bool:
+        """Empties the write-ahead log into the database; false where somebody who reads is in the way.
+
+        Deleted texts stand in the log until then. It does not wait: that would keep every writer waiting.
+        """
+        if self._log is None:
+            return True
+        async with self._writing, self._translated():
+            return await asyncio.to_thread(self._log.empty)
+
+    def _check_files(self) -> None:
+        if (problem := self.lost()) is not None:
+            raise StoreUnavailableError(problem)
 
     @property
     def _open_engine(self) -> AsyncEngine:
@@ -107,27 +158,6 @@ class Database:
         if problem != "ok":
             raise StartError(f"the database {self._shown} is damaged: {' '.join(problem.split())[:200]}")
 
-    def _claim_file(self) -> None:
-        """One service a file: two would send every item twice. The lock ends with the process."""
-        if self._url.database in (None, "", ":memory:"):
-            raise StartError("DATABASE_URL: jobs have to survive a restart, so the database must be a file")
-        path = Path(str(self._url.database))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock_file = path.with_name(path.name + ".lock").open("wb")
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._unclaim_file()
-            raise StartError(f"the database {path} is in use by another orchestrator") from None
-        except OSError as error:
-            self._unclaim_file()
-            raise StartError(f"the database {path} can't be opened: {error.strerror}") from None
-
-    def _unclaim_file(self) -> None:
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
-
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:
         try:
@@ -144,6 +174,17 @@ def reason(error: BaseException) -> str:
     return " ".join(str(original).split())[:200] or type(original).__name__
 
 
+def _files(path: str | None) -> DatabaseFiles:
+    if path in (None, "", ":memory:"):
+        raise StartError("DATABASE_URL: jobs have to survive a restart, so the database must be a file")
+    return DatabaseFiles(Path(str(path)).absolute())
+
+
+async def _number(driver: Any, pragma: str) -> int:
+    async with driver.execute(pragma) as cursor:
+        return int((await cursor.fetchone())[0])
+
+
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say, in _begin_sqlite
     cursor = connection.cursor()
@@ -153,6 +194,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         "synchronous = FULL",  # what a client has seen survives a power cut too
         "foreign_keys = ON",
         "journal_size_limit = 67108864",
+        "secure_delete = ON",  # what is deleted is overwritten
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

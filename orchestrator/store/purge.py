@@ -1,4 +1,8 @@
-"""Forgetting, in small steps: texts of ended jobs, events of expired ones, and at last their traces."""
+"""Forgetting, in small steps: texts of ended jobs, events of expired ones, and at last their traces.
+
+SQLite overwrites what is deleted (`secure_delete`), in the write-ahead log first: only once that was emptied
+into the database is a text gone from both.
+"""
 
 from sqlalchemy import delete, exists, select, update
 
@@ -16,14 +20,23 @@ class Purge:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._traces = True  # deleted rows may stand in free pages and in the log; from an earlier run, too
+        self.blocked = False  # somebody reads the write-ahead log, which can't be emptied now
 
     async def step(self, now: float, tombstone_ttl_s: float) -> bool:
         """Does one step of the most urgent kind; false when nothing is left to do."""
-        return (
+        self.blocked = False
+        if (
             await self._ended_items()
             or await self._expired_job(now)
             or await self._tombstones(now - tombstone_ttl_s)
-        )
+        ):
+            self._traces = True
+            return True
+        if self._traces and not await self._database.vacuum():
+            self.blocked = not await self._database.checkpoint()
+            self._traces = self.blocked
+        return self._traces
 
     async def _ended_items(self) -> bool:
         """A student's text is kept only until it is marked."""
@@ -37,8 +50,6 @@ class Purge:
             found = list(await connection.scalars(ended))
             if found:
                 await connection.execute(delete(items).where(items.c.job_id.in_(found)))
-        if found:
-            await self._database.vacuum()
         return bool(found)
 
     async def _expired_job(self, now: float) -> bool:
@@ -56,9 +67,9 @@ class Purge:
             else:
                 await connection.execute(delete(provenances).where(provenances.c.job_id == job_id))
                 gone = update(jobs).where(jobs.c.id == job_id)
-                await connection.execute(gone.values(purged_at=now, idempotency_key=None, loose=None))
-        if numbers:
-            await self._database.vacuum()
+                await connection.execute(
+                    gone.values(purged_at=now, idempotency_key=None, body_digest="", loose=None)
+                )
         return True
 
     async def _tombstones(self, before: float) -> bool:

@@ -84,6 +84,15 @@ class Store:
         async with self._database.write() as connection:
             await connection.run_sync(written.write, again)
 
+    async def try_write(self) -> None:
+        """Returns if the database can be written."""
+        await self._database.try_write()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the database's files were deleted or replaced: nothing written now would be found again."""
+        return self._database.lost() is not None
+
     async def job(self, job_id: str) -> Job | None:
         async with self._database.read() as connection:
             row = (await connection.execute(select(jobs).where(jobs.c.id == job_id))).one_or_none()

@@ -6,13 +6,12 @@ import json
 import subprocess
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.direct import open_url
 from tests.whole_stack.conftest import LocalStack
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("whole-stack"), pytest.mark.timeout(300)]
@@ -31,15 +30,9 @@ def own_stack(tmp_path: Path) -> Iterator[LocalStack]:
         started.end()
 
 
-def triton_of(stack: LocalStack) -> psutil.Process:
-    children = psutil.Process(stack.process.pid).children()
-    return next(child for child in children if "bin/tritonserver" in " ".join(child.cmdline()))
-
-
 def kill_triton(stack: LocalStack) -> None:
     """Return once it is gone, and the orchestrator has seen that."""
-    server = triton_of(stack)
-    server.kill()
+    stack.triton().kill()
     wait_for_model(stack, loaded=False)
 
 
@@ -55,7 +48,7 @@ def wait_for_model(stack: LocalStack, *, loaded: bool) -> None:
 
 def health(stack: LocalStack) -> dict[str, object]:
     try:
-        with urllib.request.urlopen(f"{stack.url}/health", timeout=10) as answer:  # noqa: S310
+        with open_url(f"{stack.url}/health", timeout=10) as answer:
             found: dict[str, object] = json.load(answer)
     except urllib.error.HTTPError as error:  # 503: unhealthy
         with error:

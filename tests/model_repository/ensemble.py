@@ -12,6 +12,7 @@ from typing import Any
 
 from tritonclient import grpc
 
+from tests.direct import CHANNEL
 from tests.vllm_backend.client import tensor
 
 FIELDS = ("curso", "consigna", "respuesta")
@@ -40,7 +41,7 @@ class Ensemble:
     """One stream to ``evaluate``."""
 
     def __init__(self, url: str) -> None:
-        self._client = grpc.InferenceServerClient(url)
+        self._client = grpc.InferenceServerClient(url, channel_args=CHANNEL)
         self._answers: queue.Queue[Answer] = queue.Queue()
         self._ids = count()
 
@@ -98,7 +99,7 @@ class Ensemble:
 
 def provenance(url: str) -> dict[str, Any]:
     """Where marks come from, as the preprocess model tells it."""
-    with grpc.InferenceServerClient(url) as client:
+    with grpc.InferenceServerClient(url, channel_args=CHANNEL) as client:
         answer = client.infer(
             "preprocess",
             [tensor(name, "-") for name in FIELDS],

@@ -145,18 +145,28 @@ class OwnProcess(Client):
             return await self.process.wait()
 
 
-@pytest.fixture
-async def own_process(tmp_path: Path, scripted_triton: TritonProcess) -> AsyncIterator[OwnProcess]:
-    """A running service in its own process."""
+@asynccontextmanager
+async def launched(folder: Path, triton: TritonProcess, **more: str) -> AsyncIterator[OwnProcess]:
+    """A running service in its own process, with a database in this folder."""
     settings = {
         "HOST": "127.0.0.1",
         "PORT": str(free_ports(1)[0]),
-        "DATABASE_URL": f"sqlite:///{tmp_path}/jobs.sqlite3",
-        "TRITON_GRPC_URL": scripted_triton.grpc_url,
-        "TRITON_METRICS_URL": scripted_triton.metrics_url,
+        "DATABASE_URL": f"sqlite:///{folder}/jobs.sqlite3",
+        "TRITON_GRPC_URL": triton.grpc_url,
+        "TRITON_METRICS_URL": triton.metrics_url,
+        **more,
     }
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WAIT_S)) as session:
         process = OwnProcess(settings, session)
         await process.launch()
+        try:
+            yield process
+        finally:
+            await process.end(signal.SIGKILL)
+
+
+@pytest.fixture
+async def own_process(tmp_path: Path, scripted_triton: TritonProcess) -> AsyncIterator[OwnProcess]:
+    """A running service in its own process."""
+    async with launched(tmp_path, scripted_triton) as process:
         yield process
-        await process.end(signal.SIGKILL)

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.errors import StartError
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import OwnProcess, Start
-from tests.triton_process import TritonProcess
+from tests.triton_process import ROOT, TritonProcess
 
 
 async def test_a_locked_database_pauses_and_goes_on(
@@ -56,6 +56,21 @@ async def test_a_full_disk_pauses_and_goes_on(own_process: OwnProcess, tmp_path:
     assert heard.final["failed_items"] == 0
 
 
+async def test_a_job_that_could_not_be_stored_makes_the_service_unhealthy(
+    own_process: OwnProcess,
+) -> None:
+    """Though nothing runs that would notice: /health says so until a write has succeeded again."""
+    pid = own_process.process.pid
+    _, no_limit = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, no_limit))
+    assert (await own_process.call("POST", "/evaluate", json={"items": make_items(1)}))[0] == 503
+    assert (await own_process.call("GET", "/health"))[1]["storage"] == "unavailable"
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (no_limit, no_limit))
+    await own_process.logged("store_back")
+    assert (await own_process.call("GET", "/health"))[0] == 200
+    await own_process.stream(await own_process.submit(make_items(1)))
+
+
 @pytest.mark.parametrize("damage", ["header", "middle"])
 async def test_a_damaged_database_stops_the_start(
     start: Start, scripted_triton: TritonProcess, tmp_path: Path, damage: str
@@ -80,17 +95,24 @@ async def test_a_damaged_database_stops_the_start(
         ("BATCH_SIZE", "0", 2),
         ("PORT", "eight", 2),
         ("DATABASE_URL", "mysql://x/y", 2),
+        ("DATABASE_URL", "postgresql://db/avalua?sslmode=require", 2),
+        ("DATABASE_URL", "postgresql://db:port/avalua", 2),
+        ("DATABASE_URL", "postgresql://db/avalua", 1),
+        ("DATABASE_URL", "sqlite:///nowhere.sqlite3?unknown=1", 2),
         ("TRITON_GRPC_URL", "http://triton:8001", 2),
         ("DATABASE_URL", "sqlite:////proc/nowhere/jobs.sqlite3", 1),
     ],
 )
-async def test_a_start_that_cannot_be_is_one_line_on_stderr(variable: str, value: str, status: int) -> None:
+async def test_a_start_that_cannot_be_is_one_line_on_stderr(
+    tmp_path: Path, variable: str, value: str, status: int
+) -> None:
     """Bad settings exit with 2, a database that can't be opened with 1."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "orchestrator",
-        env={variable: value, "PATH": "/usr/bin"},
+        env={variable: value, "PATH": "/usr/bin", "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -99,4 +121,4 @@ async def test_a_start_that_cannot_be_is_one_line_on_stderr(variable: str, value
     assert process.returncode == status
     assert out == b""
     assert err.count(b"\n") == 1
-    assert (variable.encode() in err) if status == 2 else (b"nowhere" in err)
+    assert (b"nowhere" in err) if value.endswith("jobs.sqlite3") else (variable.encode() in err)

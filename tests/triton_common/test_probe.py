@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from local_stack.ports import free_ports
+from tests.direct import open_url
 from tests.triton_process import TritonProcess
 from triton_common.probe import ITEM, NotGradingError, Probe
 
@@ -23,7 +24,7 @@ def grade(triton: TritonProcess, text: str) -> None:
         f"{triton.http_url}/v2/models/evaluate/generate", body, {"Content-Type": "application/json"}
     )
     try:
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+        open_url(request, timeout=10).close()
     except urllib.error.HTTPError as error:
         error.close()
 

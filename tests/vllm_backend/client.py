@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from tritonclient import grpc
 
+from tests.direct import CHANNEL
+
 TIMEOUT_S = 60.0
 
 
@@ -41,7 +43,7 @@ class Stream:
     """One bidirectional stream. Use as a context manager; responses arrive in ``receive``."""
 
     def __init__(self, url: str, model: str = "gemma2") -> None:
-        self.client = grpc.InferenceServerClient(url)
+        self.client = grpc.InferenceServerClient(url, channel_args=CHANNEL)
         self._model = model
         self._responses: queue.Queue[Response] = queue.Queue()
 

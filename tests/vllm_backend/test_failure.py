@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tritonclient import grpc
 
+from tests.direct import CHANNEL
 from tests.triton_process import ADMIN_METADATA, TritonProcess
 from tests.vllm_backend.client import Stream, ask
 
@@ -31,7 +32,7 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProces
 
 
 def load_again(server: TritonProcess) -> None:
-    with grpc.InferenceServerClient(server.grpc_url) as client:
+    with grpc.InferenceServerClient(server.grpc_url, channel_args=CHANNEL) as client:
         client.load_model("gemma2", headers=ADMIN_METADATA)
         client.load_model("evaluate", headers=ADMIN_METADATA)
     assert server.ready("evaluate")
@@ -69,7 +70,7 @@ def test_unload_answers_what_runs(breakable: TritonProcess) -> None:
     with Stream(breakable.grpc_url) as stream:
         for _ in range(20):
             stream.send("Hola", {**LONG, "max_tokens": 50})
-        with grpc.InferenceServerClient(breakable.grpc_url) as client:
+        with grpc.InferenceServerClient(breakable.grpc_url, channel_args=CHANNEL) as client:
             client.unload_model("gemma2", headers=ADMIN_METADATA, unload_dependents=True)
         responses = [stream.receive() for _ in range(20)]
         assert all(response.final for response in responses)

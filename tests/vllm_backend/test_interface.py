@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tritonclient import grpc
 
+from tests.direct import CHANNEL
 from tests.triton_process import TritonProcess
 from tests.vllm_backend.client import Stream, ask
 
@@ -22,7 +23,7 @@ GREEDY = {"temperature": "0", "top_p": "1", "max_tokens": "12"}
 
 def test_config_is_completed(vllm_triton: TritonProcess) -> None:
     """The model offers every documented tensor, decoupled and without Triton's batching."""
-    with grpc.InferenceServerClient(vllm_triton.grpc_url) as client:
+    with grpc.InferenceServerClient(vllm_triton.grpc_url, channel_args=CHANNEL) as client:
         config = client.get_model_config("gemma2", as_json=True)["config"]
     assert {tensor["name"] for tensor in config["input"]} == {
         "text_input", "image", "stream", "sampling_parameters", "exclude_input_in_output",

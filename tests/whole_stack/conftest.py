@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+import psutil
 import pytest
 
 from local_stack.ports import free_ports
@@ -19,15 +21,27 @@ from tests.triton_process import ROOT, TEST_MODEL
 READY = "Avalua is ready."
 READY_TIMEOUT_S = 150.0
 STOP_TIMEOUT_S = 10.0
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class LocalStack:
-    """One running ``make run``."""
+    """One running ``make run``; ``module`` is what starts it.
 
-    def __init__(self, run_dir: Path) -> None:
+    Without ``read_on`` nobody reads what it prints once it is ready.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        module: str = "local_stack",
+        *,
+        read_on: bool = True,
+        environment: Mapping[str, str] = NOTHING,
+    ) -> None:
         self.run_dir = run_dir
+        self._read_on = read_on
         self.port, self.grpc_port, self.metrics_port, self.http_port = free_ports(4)
-        environment = {
+        settings = {
             **os.environ,
             "PORT": str(self.port),
             "TRITON_GRPC_PORT": str(self.grpc_port),
@@ -35,11 +49,12 @@ class LocalStack:
             "TRITON_HTTP_PORT": str(self.http_port),
             "RUN_DIR": str(run_dir),
             "MODEL_NAME": str(TEST_MODEL),
+            **environment,
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "local_stack"],
+            [sys.executable, "-m", module],
             cwd=ROOT,
-            env=environment,
+            env=settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -63,12 +78,21 @@ class LocalStack:
         for line in self.process.stdout:
             self.output.append(line)
             if READY in line:
+                if not self._read_on:
+                    self.process.stdout.close()
+                    break
                 self._ready.set()
         self._ready.set()
 
     def wait_ready(self) -> None:
         assert self._ready.wait(READY_TIMEOUT_S), "the stack did not get ready in time"
-        assert self.process.poll() is None, "".join(self.output)
+        # One that ends without having been ready closes its output before it can be seen to have ended.
+        assert any(READY in line for line in self.output), "".join(self.output)
+
+    def triton(self) -> psutil.Process:
+        """The server that the launcher of a ready stack has started."""
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if "bin/tritonserver" in " ".join(child.cmdline()))
 
     def interrupt(self) -> int:
         """Ctrl-C; the exit status. Raises subprocess.TimeoutExpired where that takes over ten seconds."""

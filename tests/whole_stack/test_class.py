@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.direct import open_url
 from tests.triton_process import ROOT
 from tests.whole_stack.conftest import LocalStack
 
@@ -21,12 +22,12 @@ CLASS = json.loads((ROOT / "examples" / "class.json").read_text(encoding="utf-8"
 def call(url: str, body: Any = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+    with open_url(request, timeout=60) as response:
         return json.load(response)
 
 
 def events(url: str) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310
+    with open_url(url, timeout=60) as response:
         return [json.loads(line.removeprefix(b"data:")) for line in response if line.startswith(b"data:")]
 
 

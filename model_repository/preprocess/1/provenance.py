@@ -47,7 +47,7 @@ def weights_hash(files: Files) -> dict[str, str]:
     whole = sum(size for _, size, _ in files) <= WHOLE_BYTES
     digest = hashlib.sha256()
     for path, size, _ in files:
-        digest.update(f"{path.name}\0{size}\0".encode())
+        digest.update(os.fsencode(path.name) + f"\0{size}\0".encode())
         with path.open("rb") as content:
             if whole:
                 while chunk := content.read(SAMPLE_BYTES):
@@ -70,7 +70,8 @@ def identity(name: str, revision: str, caches: Iterable[Path]) -> dict[str, str]
     if name and folder.is_dir():
         folder = folder.resolve()
         if folder.parent.name != "snapshots":
-            return {"name": folder.name, "revision": revision}  # a path says nothing outside this machine
+            # A path says nothing outside this machine. Triton's Python takes letters beyond ASCII apart.
+            return {"name": os.fsencode(folder.name).decode("utf-8", "replace"), "revision": revision}
         name, revision = folder.parent.parent.name.removeprefix("models--").replace("--", "/"), folder.name
     elif not _COMMIT.fullmatch(revision):
         for cache_folder in caches:

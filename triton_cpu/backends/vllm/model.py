@@ -58,6 +58,9 @@ class TritonPythonModel:
         # Triton embeds Python with the C locale, in which torch and vLLM can't read their own source files.
         locale.setlocale(locale.LC_ALL, "C.UTF-8")
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        from real_paths import keep_links_in_real_paths  # noqa: PLC0415
+
+        keep_links_in_real_paths()
         from inprocess.backend import Backend  # noqa: PLC0415
 
         self._backend = Backend(args)
