@@ -1,9 +1,10 @@
 """The settings: read once from the environment, frozen, and passed in. Nothing else reads the environment."""
 
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orchestrator.errors import StartError
@@ -14,6 +15,7 @@ ASYNC_DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 class SettingsError(StartError):
@@ -35,6 +37,7 @@ class Settings(BaseSettings):
     host: str = "0.0.0.0"  # noqa: S104  a service in a container listens on every interface
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port, printed in the log
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     model_notice: str = ""
 
@@ -65,7 +68,18 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_field_chars: Annotated[int, Field(ge=1)] = 20_000
     body_timeout_s: Annotated[float, Field(gt=0)] = 60.0
-    max_concurrent_uploads: Annotated[int, Field(ge=1)] = 16
+    min_upload_bytes_per_s: Annotated[int, Field(ge=0)] = 1024
+    upload_grace_s: Annotated[float, Field(gt=0)] = 5.0
+    max_upload_memory_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    parse_inline_bytes: Annotated[int, Field(ge=0)] = 256 * 1024
+    parse_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+
+    # Connections. By default as many as the limit on open files leaves room for.
+    max_connections: Annotated[int, Field(ge=1)] | None = None
+    health_connections: Annotated[int, Field(ge=1)] = 16
+    header_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    keepalive_timeout_s: Annotated[float, Field(gt=0)] = 20.0
+    send_timeout_s: Annotated[float, Field(gt=0)] = 60.0
 
     # Streams to clients.
     sse_ping_s: Annotated[float, Field(gt=0)] = 15.0
@@ -77,7 +91,7 @@ class Settings(BaseSettings):
     database_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     drain_timeout_s: Annotated[float, Field(ge=0)] = 6.0
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
@@ -85,6 +99,19 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_NAME.fullmatch(name) for name in value):
+            raise ValueError("must be names such as marks.example.org, without scheme, port or *")
+        return tuple(name.lower().rstrip(".") for name in value)
+
+    @model_validator(mode="after")
+    def _room_for_a_body(self) -> "Settings":
+        if self.max_upload_memory_bytes < self.max_body_bytes:
+            raise ValueError("MAX_UPLOAD_MEMORY_BYTES must be at least MAX_BODY_BYTES")
+        return self
 
     @field_validator("database_url")
     @classmethod
@@ -115,7 +142,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            ": ".join([*(str(part).upper() for part in problem["loc"]), problem["msg"]])
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise SettingsError("bad settings: " + "; ".join(problems)) from None

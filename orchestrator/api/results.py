@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -10,10 +10,12 @@ import orjson
 from aiohttp import web
 
 from orchestrator import provenance
-from orchestrator.api.errors import ApiError, json_response
+from orchestrator.api.errors import ApiError
 from orchestrator.api.jobs import find_job
 from orchestrator.api.keys import SERVICE
-from orchestrator.events import results_in
+from orchestrator.api.rows import Rows
+from orchestrator.api.sending import send_pieces
+from orchestrator.jobs import Job
 
 COLUMNS = (
     "index",
@@ -43,38 +45,60 @@ MEDIA_TYPES = {
 }
 
 
-async def results(request: web.Request) -> web.Response:
+async def results(request: web.Request) -> web.StreamResponse:
+    """Sent a part at a time, in whatever form."""
     wanted = _format(request)
     job = await find_job(request)
-    stored = await request.app[SERVICE].store.events(job.id, 0)
-    found = sorted(
-        (result for _, payload in stored for result in results_in(payload)), key=lambda row: row["index"]
-    )
+    rows = Rows(request.app[SERVICE].store, job.id)
+    await rows.read_index()
     origins = {one.id: one.as_dict() for one in await request.app[SERVICE].store.provenances(job.id)}
-    if wanted == "csv":
-        headers = {"Content-Disposition": f'attachment; filename="results-{job.id}.csv"'}
-        table = to_csv(found, origins)
-        return web.Response(text=table, content_type="text/csv", charset="utf-8", headers=headers)
-    if wanted == "ndjson":
-        lines = b"".join(
+    match wanted:
+        case "csv":
+            headers = {"Content-Type": "text/csv; charset=utf-8"}
+            headers["Content-Disposition"] = f'attachment; filename="results-{job.id}.csv"'
+            pieces = _csv(rows, origins)
+        case "ndjson":
+            headers = {"Content-Type": "application/x-ndjson; charset=utf-8"}
+            pieces = _ndjson(rows, origins)
+        case _:
+            headers = {"Content-Type": "application/json; charset=utf-8"}
+            pieces = _json(job, rows, origins)
+    return await send_pieces(request, pieces, headers)
+
+
+async def _json(job: Job, rows: Rows, origins: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    head = {
+        "job_id": job.id,
+        "status": job.status,
+        "total_items": job.total,
+        "completed": rows.completed,
+        "failed_items": rows.failed,
+    }
+    yield orjson.dumps(head)[:-1] + b',"results":['
+    comma = b""
+    async for part in rows.parts():
+        yield comma + orjson.dumps(part)[1:-1]
+        comma = b","
+    yield b'],"provenances":%b}' % orjson.dumps(origins)
+
+
+async def _ndjson(rows: Rows, origins: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    async for part in rows.parts():
+        yield b"".join(
             orjson.dumps({**row, "provenance": origins.get(str(row.get("provenance_id")))}) + b"\n"
-            for row in found
+            for row in part
         )
-        return web.Response(body=lines, content_type="application/x-ndjson", charset="utf-8")
-    return json_response(
-        {
-            "job_id": job.id,
-            "status": job.status,
-            "total_items": job.total,
-            "completed": len(found),
-            "failed_items": sum(row["status"] == "failed" for row in found),
-            "results": found,
-            "provenances": origins,
-        }
-    )
 
 
-def to_csv(found: list[dict[str, Any]], origins: Mapping[str, Mapping[str, Any]]) -> str:
+async def _csv(rows: Rows, origins: Mapping[str, Mapping[str, Any]]) -> AsyncIterator[bytes]:
+    yield to_csv([], origins).encode()
+    async for part in rows.parts():
+        yield to_csv(part, origins, heads=False).encode()
+
+
+def to_csv(
+    found: list[dict[str, Any]], origins: Mapping[str, Mapping[str, Any]], *, heads: bool = True
+) -> str:
     """The results as CSV (RFC 4180), each row with where its mark comes from.
 
     A cell that a spreadsheet would run as a formula gets a `'` in front.
@@ -83,7 +107,8 @@ def to_csv(found: list[dict[str, Any]], origins: Mapping[str, Mapping[str, Any]]
     nowhere = provenance.columns({})
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
+    if heads:
+        writer.writerow(COLUMNS)
     for row in found:
         error = row["error"] or {"code": None, "message": None}
         flat = {
