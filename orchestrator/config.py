@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     body_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     min_upload_bytes_per_s: Annotated[int, Field(ge=0)] = 1024
     upload_grace_s: Annotated[float, Field(gt=0)] = 5.0
-    max_upload_memory_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    max_upload_memory_bytes: Annotated[int, Field(ge=1024)] = 128 * 1024 * 1024
     parse_inline_bytes: Annotated[int, Field(ge=0)] = 256 * 1024
     parse_timeout_s: Annotated[float, Field(gt=0)] = 30.0
 

@@ -25,9 +25,11 @@ class Body:
         self.size = 0
         self.reading = True
         self.gives_way = False
+        self.waits = False
         self.deadline = time.monotonic() + settings.body_timeout_s
         self._grace_s = settings.upload_grace_s
         self._waiting: asyncio.Timeout | None = None
+        self._stopped: float | None = None
         self._last_rate = 0.0
         self._begin_window()
 
@@ -57,7 +59,7 @@ class Body:
 
     def merit(self) -> float:
         """How fast it has been coming, for the memory that it takes."""
-        passed_s = max(0.1, time.monotonic() - self._window_began)
+        passed_s = max(0.1, (self._stopped or time.monotonic()) - self._window_began)
         return max(self._last_rate, self._window_bytes / passed_s) / self.size
 
     def give_way(self) -> None:
@@ -65,10 +67,22 @@ class Body:
         if self._waiting is not None:
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
-    def was_held_up(self, seconds: float) -> None:
-        """We did not read for so long: that is no fault of the sender's."""
-        self.deadline += seconds
-        self._begin_window()
+    @property
+    def candidate(self) -> bool:
+        """Whether it could give way to another."""
+        return self.reading and self.size > 0 and not self.gives_way
+
+    @asynccontextmanager
+    async def held_up(self) -> AsyncIterator[None]:
+        """While the block runs, we don't read: that is no fault of the sender's."""
+        began = self._stopped = time.monotonic()
+        self.waits = True
+        try:
+            yield
+        finally:
+            self.waits, self._stopped = False, None
+            self.deadline += time.monotonic() - began
+            self._begin_window()
 
     def _begin_window(self) -> None:
         self._window_began = time.monotonic()
@@ -79,9 +93,9 @@ class Body:
 class Bodies:
     """The bodies in memory. A place is taken by the bytes that are there, never by those that are awaited.
 
-    Where there is no room for more, the body that comes slowest for its size gives way: that frees memory at
-    once, whoever sends a byte a minute can't hold it, and no two wait for each other. A quarter is kept for
-    small bodies, so that these need not wait for large ones.
+    Where there is no room for more, a body waits until others are done. If none of them moves, or after a
+    while, the one that comes slowest for its size gives way: so whoever sends a byte a minute can't hold
+    memory, and no two wait for each other. A quarter is kept for small bodies: they don't wait for large ones.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -155,24 +169,35 @@ class Bodies:
                 return data
 
     async def _keep(self, body: Body, data: bytes) -> None:
-        began = time.monotonic()
-        while self._bytes + len(data) > self._room(body.size + len(data)):
-            if all(one.reading and not one.gives_way for one in self._held):  # no memory is about to be freed
-                slowest = min((one for one in self._held if one.size), key=Body.merit, default=body)
+        if self._bytes + len(data) > self._room(body.size + len(data)):
+            async with body.held_up():
+                await self._wait_for_room(body, len(data))
+        body.pieces.append(data)
+        body.size += len(data)
+        self._bytes += len(data)
+
+    async def _wait_for_room(self, body: Body, count: int) -> None:
+        deadline = time.monotonic() + self._settings.parse_timeout_s
+        waited_long = False
+        while self._bytes + count > self._room(body.size + count):
+            if body.gives_way or time.monotonic() > deadline:
+                raise _no_memory()
+            if waited_long or self._nobody_moves():
+                slowest = min((one for one in self._held if one.candidate), key=Body.merit, default=body)
                 if slowest is body:
                     raise _no_memory()
                 slowest.give_way()
             try:
-                async with asyncio.timeout(began + self._settings.parse_timeout_s - time.monotonic()):
+                async with asyncio.timeout(self._settings.upload_grace_s):
                     await self._freed.wait()
+                waited_long = False
             except TimeoutError:
-                raise _no_memory() from None
-            body.was_held_up(time.monotonic() - began)
-            if body.gives_way:
-                raise _no_memory()
-        body.pieces.append(data)
-        body.size += len(data)
-        self._bytes += len(data)
+                waited_long = True
+
+    def _nobody_moves(self) -> bool:
+        """Whether waiting for more room is in vain: no large body is about to be done, or to give way."""
+        large = [one for one in self._held if one.size > self._settings.parse_inline_bytes]
+        return all(one.reading and one.waits and not one.gives_way for one in large)
 
     def _room(self, size: int) -> int:
         most = self._settings.max_upload_memory_bytes

@@ -23,11 +23,12 @@ from orchestrator.posted import Posted, posted
 
 LENGTH = struct.Struct("!Q")
 PR_SET_PDEATHSIG = 1
-# What parsing may take beside the process itself: text with an emoji takes four bytes a character.
-MEMORY_PER_BODY_BYTE = 8
-BASE_BYTES = 64 << 20
 # Values and names in a body that is taken have an end; in `[[],[],...]` each costs sixty bytes of memory.
+# With few of them, what parsing takes is texts: up to four bytes a character where there is an emoji.
 TOKENS_PER_ITEM = 100
+# A second lock, wide: the parser reserves twelve times the body, uses little of it, and crashes without.
+RESERVED_PER_BODY_BYTE = 24
+BASE_BYTES = 128 << 20
 # Strings whole, so that what stands in a text is not counted. Nothing is tried twice: linear in any input.
 _TOKEN = re.compile(rb'"(?>[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{,:]', re.DOTALL)
 
@@ -79,7 +80,7 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     try:
         settings: Settings = pickle.loads(read_frame(requests))  # noqa: S301  from our own parent
-        limit = BASE_BYTES + MEMORY_PER_BODY_BYTE * settings.max_body_bytes
+        limit = BASE_BYTES + RESERVED_PER_BODY_BYTE * settings.max_body_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         gc.freeze()
         while True:

@@ -57,6 +57,8 @@ class Parser:
                 raise answer
             if answer is not None:
                 return answer
+            if not body.pieces:
+                break
             log.warning("parse_worker_ended", tries_left=left)
         raise ApiError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -69,7 +71,7 @@ class Parser:
         try:
             worker = await self._running()
             await self._send(worker, body)
-            return await self._answer(worker)
+            return await self._answer(worker, body)
         except (OSError, EOFError):
             await self.close()
             return None
@@ -98,10 +100,11 @@ class Parser:
             worker.stdin.write(piece)
             await worker.stdin.drain()
 
-    async def _answer(self, worker: asyncio.subprocess.Process) -> Posted | ApiError:
+    async def _answer(self, worker: asyncio.subprocess.Process, body: Body) -> Posted | ApiError:
         answer, count = pickle.loads(await self._frame(worker))  # noqa: S301  from our own child
         if isinstance(answer, ApiError):
             return answer
+        body.pieces.clear()  # the same texts come back as chunks
         total, priority, digest = answer
         return Posted(total, priority, digest, [await self._frame(worker) for _ in range(count)])
 
