@@ -95,7 +95,7 @@ class Bodies:
 
     Where there is no room for more, a body waits until others are done. If none of them moves, or after a
     while, the one that comes slowest for its size gives way: so whoever sends a byte a minute can't hold
-    memory, and no two wait for each other. A quarter is kept for small bodies: they don't wait for large ones.
+    memory, and no two wait for each other. A quarter is kept for small bodies, beside large ones.
     """
 
     def __init__(self, settings: Settings) -> None:
