@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from prometheus_client import Counter
 
@@ -121,6 +122,10 @@ class Connection(web.RequestHandler):
             self._forget(self._header_due)
             self._header_due = None
             self._connections.idle(self, now=False)
+            last, _ = self._messages[-1] if self._messages else (None, None)
+            if self._current_request is not None and not isinstance(last, RawRequestMessage | None):
+                # Something that is none came in the middle of a body: its reader must not wait for more.
+                self._current_request.content.set_exception(web.RequestPayloadError())
         elif self._waiter is not None and self._header_due is None:
             self._expect_header()  # the first bytes of a further request
 
@@ -170,6 +175,8 @@ class Connection(web.RequestHandler):
 
     def log_exception(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
         """One line without a message: that may quote what a client sent."""
+        if isinstance(exc_info, web.RequestPayloadError):
+            return  # of a body that nobody wanted any more
         log.error("connection_failed", **(where(exc_info) if exc_info is not None else {}))
 
     def end(self, reason: str) -> None:

@@ -1,6 +1,7 @@
 """What a request has to be before anything looks at it: addressed to us, and not by a stranger's page."""
 
 import ipaddress
+import re
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,7 @@ from orchestrator.api.errors import ApiError, Handler
 READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 JSON = "application/json"
+_PLAIN = re.compile(r"[^\s@\\]+")
 
 
 class Guard:
@@ -88,7 +90,7 @@ def host_name(host: str) -> str | None:
         name, _ = parts.hostname, parts.port
     except ValueError:
         return None
-    if not name or parts.netloc != host or "@" in host:
+    if not name or parts.netloc != host or not _PLAIN.fullmatch(host):
         return None
     return name.lower().removesuffix(".")
 
