@@ -18,6 +18,8 @@ ENVIRONMENTS = {
     ".venv": (ROOT / "requirements" / "dev.lock", "the orchestrator, its tests and tools"),
     ".venv-server": (ROOT / "requirements" / "server.lock", "Triton with vLLM on the CPU"),
 }
+# Made only when they are named.
+ON_REQUEST = {".venv-fuzz": (ROOT / "requirements" / "fuzz.lock", "tests that are made from /openapi.json")}
 SUPPORTED = ((3, 11), (3, 12))
 MIN_FREE_BYTES = 6 << 30
 # PyTorch's own index, for where the configured one has no CPU build. Not an index for every install:
@@ -107,7 +109,7 @@ def main() -> None:
     parser.add_argument("environments", nargs="*", default=list(ENVIRONMENTS), help="which ones to make")
     check_python()
     for name in parser.parse_args().environments:
-        install(name, *ENVIRONMENTS[name])
+        install(name, *(ENVIRONMENTS | ON_REQUEST)[name])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A real browser for tests: opens an address, and gives back what the page's script has written.
 
-`page(script)` is a page whose script tries things; `async with serve({path: page})` serves such pages on an origin
-of their own; `await see(url)` opens one in headless Chromium and returns what each try gave. `dump` and `run` give
-any page's document, and the console. Tests are marked `@needs_browser`: skipped where there is no Chromium.
+`page(script)` is a page whose script tries things; `async with serve({path: page})` serves such pages on an
+origin of their own; `await see(url)` opens one in headless Chromium and returns what each try gave. `dump`
+gives any page's document, `run` the console, too. Tests are marked `@needs_browser`: skipped without Chromium.
 """
 
 from __future__ import annotations

@@ -18,9 +18,11 @@ SECURITY = {
     CSP: NOTHING,
     hdrs.CACHE_CONTROL: "no-store",
 }
+NAME = "avalua"  # instead of the library and its version
 
 
 async def secure(_: web.Request, response: web.StreamResponse) -> None:
     """Adds what the answer does not say otherwise by itself."""
     for name, value in SECURITY.items():
         response.headers.setdefault(name, value)
+    response.headers[hdrs.SERVER] = NAME

@@ -53,7 +53,7 @@ async def test_hosts(start: Start, host: str, status: int) -> None:
 
 
 async def test_odd_ways_to_name_a_host(start: Start) -> None:
-    """Two headers, none, a target that names another one; HTTP/1.0, which no browser speaks, may have none."""
+    """Two headers, none, another one in the target; HTTP/1.0, which no browser speaks, may have none."""
     cases = [
         (head("GET", "/health/live", "Host: 127.0.0.1"), 400),
         (head("GET", "/health/live", host=None), 400),
