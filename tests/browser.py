@@ -2,7 +2,7 @@
 
 `page(script)` is a page whose script tries things; `async with serve({path: page})` serves such pages on an
 origin of their own; `await see(url)` opens one in headless Chromium and returns what each try gave. `dump`
-gives any page's document, `run` the console, too. Tests are marked `@needs_browser`: skipped without Chromium.
+gives any page's document, `run` the console, too. Tests are marked `@needs_browser`: skipped without.
 """
 
 from __future__ import annotations

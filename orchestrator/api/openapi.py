@@ -22,6 +22,12 @@ STREAM = """Server-sent events, unnamed, each with an `id`. The data is
 `{"event": "batch_complete", "data": {...}}` for every ten results in the order in which they finished, then
 once `{"event": "complete", "data": {...}}`. A new subscriber gets every batch from the first.
 `Last-Event-ID` goes on behind that event; 204 when that was the last."""
+SSE_EVENT = {
+    "type": "object",
+    "description": "Each event of the stream.",
+    "required": ["id", "data"],
+    "properties": {"id": {"type": "string"}, "data": {"type": "string", "description": "JSON."}},
+}
 RESULTS_NOTE = """What is finished so far, in item order. In CSV a cell that begins with `=`, `+`, `-`, `@`
 or a control character gets a `'` in front, so that no spreadsheet takes a student's text for a formula."""
 
@@ -54,7 +60,10 @@ def build_openapi(settings: Settings) -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     gone = {"404": _error("There is no such job."), "410": _error("The job has expired.")}
-    after = {"schema": {"type": "integer", "minimum": 0}, "description": "Go on behind this event."}
+    after = {
+        "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+        "description": "Go on behind this event.",
+    }
     key = {
         "name": "Idempotency-Key",
         "in": "header",
@@ -85,7 +94,7 @@ def _paths() -> dict[str, Any]:
         {"name": "last_event_id", "in": "query", **after},
     ]
     streamed = {
-        "200": {"description": STREAM, "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        "200": {"description": STREAM, "content": {"text/event-stream": {"schema": SSE_EVENT}}},
         "204": {"description": "The final event was seen already."},
         "400": _error("That is not the id of an event."),
         **gone,
