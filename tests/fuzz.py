@@ -35,7 +35,7 @@ async def fuzz(cases: int, seed: int | None, run_dir: Path) -> int:
             "--checks",
             "all",
         ]
-        command += ["--max-examples", str(max(1, cases // OPERATIONS)), "--workers", "2", "--no-color"]
+        command += ["--max-examples", str(max(1, cases // OPERATIONS)), "--workers", "1", "--no-color"]
         command += ["--request-timeout", str(REQUEST_TIMEOUT_S), "--continue-on-failure"]
         command += ["--seed", str(seed)] if seed is not None else []
         process = await asyncio.create_subprocess_exec(*command, cwd=run_dir)
