@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 ROUNDS ?= 20
+CASES ?= 5000
 MODEL ?= scripted
 VENV := .venv/bin
 CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_model chaos benchmarks loadtest \
@@ -10,7 +11,8 @@ CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_m
 # Each holds a model.py that Triton imports by itself, with what lies beside it.
 BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm tests/scripted/gemma2/1)
 
-.PHONY: help setup tools run test test-fast test-slow image-check chaos load bench bench-service bench-growth demo-model demo-eval \
+.PHONY: help setup tools run test test-fast test-slow fuzz image-check chaos load bench bench-service bench-growth \
+	demo-model demo-eval \
 	lint format clean lock
 
 help: ## List these commands
@@ -34,6 +36,10 @@ test-fast: setup tools ## Run the tests that need no language model
 test-slow: setup ## Run the tests that kill and measure the whole service (minutes)
 	@$(VENV)/python -m pytest -m chaos tests
 
+fuzz: setup ## Send requests made from /openapi.json, right and wrong ones; CASES=500 for a short trial
+	@$(PYTHON) bootstrap.py .venv-fuzz
+	@$(VENV)/python -m tests.fuzz --cases $(CASES)
+
 image-check: setup ## Build the images' own steps on a Debian base, and start the service from there (root; minutes)
 	@$(VENV)/python -m tests.docker.image_check
 
@@ -49,6 +55,7 @@ bench: setup ## Measure the service beside its alternatives: BENCH="--items 60 -
 bench-service: setup ## Measure latency, memory and fairness of the whole path, without a language model
 	@$(VENV)/python -m benchmarks.speed
 	@$(VENV)/python -m benchmarks.fairness
+	@$(VENV)/python -m benchmarks.uploads
 
 bench-growth: setup ## Measure how cost grows with items, with jobs at once and with long answers
 	@$(VENV)/python -m benchmarks.growth
@@ -73,7 +80,7 @@ format: setup ## Put the code in shape
 	@$(VENV)/ruff format .
 
 clean: ## Remove the environments and everything that ran
-	rm -rf .venv .venv-server .tools .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-server .venv-fuzz .tools .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -f demo_model/checkpoint/unfinished.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -22,6 +22,8 @@ ENVIRONMENTS = {
     ".venv": (ROOT / "requirements" / "dev.lock", "the orchestrator, its tests and tools"),
     ".venv-server": (ROOT / "requirements" / "server.lock", "Triton with vLLM on the CPU"),
 }
+# Made only when they are named.
+ON_REQUEST = {".venv-fuzz": (ROOT / "requirements" / "fuzz.lock", "tests that are made from /openapi.json")}
 SUPPORTED = ((3, 11), (3, 12))
 # In an environment whose set-up was completed: what it was made from.
 STAMP = ".lock-sha256"
@@ -180,7 +182,7 @@ def main() -> None:
     check_python()
     try:
         for name in parser.parse_args().environments:
-            install(name, *ENVIRONMENTS[name])
+            install(name, *(ENVIRONMENTS | ON_REQUEST)[name])
     except KeyboardInterrupt:
         with suppress(OSError):
             print(file=sys.stderr)

@@ -10,12 +10,14 @@ import structlog
 from aiohttp import web
 
 from orchestrator import __version__
+from orchestrator.api.connections import listening_site
 from orchestrator.api.keys import SERVICE
 from orchestrator.app import make_app
 from orchestrator.config import Settings, SettingsError, load_settings
 from orchestrator.errors import StartError
 from orchestrator.log_writer import complain
 from orchestrator.logs import configure_logging
+from orchestrator.loop_errors import LoopErrors
 
 CONNECTIONS_TIMEOUT_S = 1.0
 
@@ -42,6 +44,7 @@ async def serve(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     broken = asyncio.Event()
+    loop.set_exception_handler(LoopErrors())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
     app = make_app(settings, broken)
@@ -51,7 +54,7 @@ async def serve(settings: Settings) -> int:
     gc.collect()
     gc.freeze()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
+        site = listening_site(runner, settings)
         try:
             await site.start()
         except OSError as error:

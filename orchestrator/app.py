@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
+from orchestrator.api.bodies import Bodies
 from orchestrator.api.keys import SERVICE
+from orchestrator.api.parser import Parser
 from orchestrator.api.routes import add_api
 from orchestrator.config import Settings
 from orchestrator.dispatcher import Dispatcher
@@ -26,7 +28,7 @@ from orchestrator.writer import Writer
 
 def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Application:
     """The application. `stop` is set if it can't go on, which only a bug brings about."""
-    app = web.Application(client_max_size=settings.max_body_bytes)
+    app = web.Application()
     add_api(app, settings)
     stop = stop or asyncio.Event()
 
@@ -71,6 +73,8 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
                 (watch_lag(metrics.loop_lag_seconds), "lag"),
             ):
                 await stack.enter_async_context(running(work, name, stop.set))
+            parser = Parser(settings)
+            stack.push_async_callback(parser.close)
             app[SERVICE] = Service(
                 settings,
                 store,
@@ -81,7 +85,9 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
                 link,
                 gpu,
                 metrics,
-                asyncio.Semaphore(settings.max_concurrent_uploads),
+                Bodies(settings),
+                parser,
+                asyncio.Semaphore(settings.max_concurrent_exports),
             )
             yield
 

@@ -1,9 +1,10 @@
 """The settings: read once from the environment, frozen, and passed in. Nothing else reads the environment."""
 
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -18,6 +19,7 @@ ASYNC_DRIVERS = {
 }
 # What people write behind the "?" of a PostgreSQL URL, and what asyncpg wants there.
 LIBPQ_NAMES = {"sslmode": "ssl=require (or another value of sslmode)", "connect_timeout": "timeout=SECONDS"}
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 class SettingsError(StartError):
@@ -39,6 +41,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"  # marks and names are for nobody else until somebody says so; the image does
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port, printed in the log
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_queue_lines: Annotated[int, Field(ge=1)] = 10_000
     model_notice: str = ""
@@ -72,7 +75,19 @@ class Settings(BaseSettings):
     max_id_chars: Annotated[int, Field(ge=1)] = 256
     max_course_chars: Annotated[int, Field(ge=1)] = 256
     body_timeout_s: Annotated[float, Field(gt=0)] = 60.0
-    max_concurrent_uploads: Annotated[int, Field(ge=1)] = 16
+    min_upload_bytes_per_s: Annotated[int, Field(ge=0)] = 1024
+    upload_grace_s: Annotated[float, Field(gt=0)] = 5.0
+    max_upload_memory_bytes: Annotated[int, Field(ge=1024)] = 128 * 1024 * 1024
+    parse_inline_bytes: Annotated[int, Field(ge=0)] = 256 * 1024
+    parse_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+
+    # Connections. By default as many as the limit on open files leaves room for.
+    max_connections: Annotated[int, Field(ge=1)] | None = None
+    health_connections: Annotated[int, Field(ge=1)] = 16
+    header_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    keepalive_timeout_s: Annotated[float, Field(gt=0)] = 20.0
+    send_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    max_concurrent_exports: Annotated[int, Field(ge=1)] = 2
 
     # Streams to clients.
     sse_ping_s: Annotated[float, Field(gt=0)] = 15.0
@@ -84,7 +99,7 @@ class Settings(BaseSettings):
     database_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     drain_timeout_s: Annotated[float, Field(ge=0)] = 6.0
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
@@ -92,6 +107,19 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_NAME.fullmatch(name) for name in value):
+            raise ValueError("must be names such as marks.example.org, without scheme, port or *")
+        return tuple(name.lower().rstrip(".") for name in value)
+
+    @model_validator(mode="after")
+    def _room_for_a_body(self) -> "Settings":
+        if self.max_upload_memory_bytes < self.max_body_bytes:
+            raise ValueError("MAX_UPLOAD_MEMORY_BYTES must be at least MAX_BODY_BYTES")
+        return self
 
     @field_validator("database_url")
     @classmethod
@@ -132,7 +160,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            ": ".join([*(str(part).upper() for part in problem["loc"]), problem["msg"]])
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise SettingsError("bad settings: " + "; ".join(problems)) from None

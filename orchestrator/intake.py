@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from uuid import uuid4
 
@@ -20,11 +19,12 @@ from orchestrator.errors import (
 )
 from orchestrator.estimate import Estimate
 from orchestrator.feed import Feed
-from orchestrator.jobs import Item, Job, Priority, Status, by_prompt
+from orchestrator.jobs import Job, Status
 from orchestrator.ledger import Ledger
 from orchestrator.link import Link
 from orchestrator.logs import where
 from orchestrator.metrics import Metrics
+from orchestrator.posted import Posted
 from orchestrator.runs import Run
 from orchestrator.store import Created, Store, Unfinished
 from orchestrator.writer import Writer
@@ -65,14 +65,16 @@ class Intake:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    async def submit(
-        self, items: Sequence[Item], priority: Priority, key: str | None, digest: str
-    ) -> Created:
-        """Makes a job durable, or finds the one that this Idempotency-Key made before."""
+    async def known(self, key: str | None) -> Created | None:
+        """The job that this Idempotency-Key made before; it is answered however busy we are."""
         if self._dispatcher.draining:
             raise DrainingError
-        if key is not None and (found := await self._store.by_key(key)) is not None:
-            return found
+        return None if key is None else await self._store.by_key(key)
+
+    def check_room(self) -> None:
+        """Raises what a further job would be refused with just now. Costs nothing, so it comes first."""
+        if self._dispatcher.draining:
+            raise DrainingError
         if not self._link.came_up.is_set():
             raise NotLoadedError
         if not self._writer.healthy:
@@ -80,17 +82,23 @@ class Intake:
         room = self._settings.max_concurrent_jobs + self._settings.max_queued_jobs
         if self._dispatcher.running + self.waiting + self._arriving >= room:
             raise QueueFullError(self._estimate.next_end_s(self._dispatcher.left()))
+
+    async def submit(self, posted: Posted, key: str | None) -> Created:
+        """Makes a job durable, or finds the one that this Idempotency-Key made before."""
+        if (found := await self.known(key)) is not None:
+            return found
+        self.check_room()
         job = Job(
             id=str(uuid4()),
             status=Status.QUEUED,
-            priority=priority,
-            total=len(items),
+            priority=posted.priority,
+            total=posted.total,
             batch_size=self._settings.batch_size,
             created_at=time.time(),
         )
         self._arriving += 1
         try:
-            created = await self._store.create(job, by_prompt(list(items)), key, digest)
+            created = await self._store.create(job, posted.chunks, key, posted.digest)
         except StoreUnavailableError as error:
             self._writer.doubt(error)
             raise

@@ -40,6 +40,8 @@ CODES = frozenset(
     }
 )
 OTHER = "other"
+# Why we end a connection: see api/connections.py.
+CLOSED = ("bad_request", "header_late", "not_reading", "too_many")
 MANY_ATTEMPTS = 5  # items that took as many or more are counted together
 SHORT_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
 LONG_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -102,6 +104,11 @@ class Metrics:
             "Time from an event's commit until it is written to a subscriber who was there by then.",
             buckets=SHORT_S,
         )
+        self.connections = gauge("avalua_connections", "Open connections.")
+        self.connections_limit = gauge("avalua_connections_limit", "Connections before some are ended.")
+        self.connections_closed = counter(
+            "avalua_connections_closed", "Connections that we ended or refused, by reason.", ["reason"]
+        )
         self.http = counter("avalua_http_requests", "Requests by route and status.", ["route", "status"])
         self.loop_lag_seconds = histogram(
             "avalua_event_loop_lag_seconds", "How late the event loop runs what is due.", buckets=SHORT_S
@@ -126,6 +133,7 @@ class Metrics:
         _touch(self.items, (("ok", "1"), ("failed", "0"), ("failed", "1")))
         _touch(self.failures, ((code,) for code in (*CODES, OTHER)))
         _touch(self.retries, (("model_crashed",), ("stream_broken",)))
+        _touch(self.connections_closed, ((reason,) for reason in CLOSED))
         _touch(self.http, (("/evaluate", status) for status in ("202", "429", "503")))
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from orchestrator.api.bodies import Bodies
+from orchestrator.api.parser import Parser
 from orchestrator.config import Settings
 from orchestrator.dispatcher import Dispatcher
 from orchestrator.feed import Feed
@@ -34,7 +36,9 @@ class Service:
     link: Link
     gpu: GpuWatch
     metrics: Metrics
-    uploads: asyncio.Semaphore  # bodies that may be in memory at once
+    bodies: Bodies
+    parser: Parser
+    exports: asyncio.Semaphore  # tables that may be made at once
 
     async def drain(self) -> None:
         """Refuses new jobs, lets what is in flight finish, commits, ends the streams; all with deadlines."""

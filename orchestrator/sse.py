@@ -2,18 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import structlog
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
+from orchestrator.api.errors import STREAMING
+from orchestrator.api.sending import PIECE_BYTES
 from orchestrator.errors import StoreUnavailableError
 from orchestrator.jobs import Job
 from orchestrator.service import Service
-
-STREAMING = web.RequestKey(
-    "streaming", bool
-)  # set on a request whose answer has begun: no other one can follow
 
 log = structlog.get_logger()
 
@@ -35,8 +34,10 @@ async def stream_events(request: web.Request, service: Service, job: Job, after:
                 frames = await cursor.read()
                 if frames:
                     # Frames are rendered once and shared by all subscribers, so they go out as they are.
+                    # Together where they are small; never a whole page of large ones in the buffer.
                     async with asyncio.timeout(settings.sse_send_timeout_s):
-                        await response.write(retry + b"".join(frames))
+                        for piece in _pieces([retry, *frames] if retry else frames):
+                            await response.write(piece)
                     retry = b""
                     for age_s in cursor.written(time.monotonic()):
                         service.metrics.delivery_seconds.observe(age_s)
@@ -58,3 +59,16 @@ async def stream_events(request: web.Request, service: Service, job: Job, after:
 
 def _connected(request: web.Request, response: EventSourceResponse) -> bool:
     return response.is_connected() and request.transport is not None and not request.transport.is_closing()
+
+
+def _pieces(frames: list[bytes]) -> Iterator[bytes]:
+    """The frames, joined up to PIECE_BYTES."""
+    some: list[bytes] = []
+    size = 0
+    for one in frames:
+        if some and size + len(one) > PIECE_BYTES:
+            yield b"".join(some)
+            some, size = [], 0
+        some.append(one)
+        size += len(one)
+    yield b"".join(some)

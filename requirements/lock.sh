@@ -10,6 +10,8 @@ light=(perf-analyzer cuda-bindings cuda-core cuda-pathfinder cuda-python)
 uv pip compile api.in --universal "${light[@]/#/--no-emit-package=}" "${options[@]}" -o api.lock
 uv pip compile dev.in --universal "${light[@]/#/--no-emit-package=}" --constraint api.lock "${options[@]}" -o dev.lock
 
+uv pip compile fuzz.in --universal "${options[@]}" -o fuzz.lock
+
 # Not wanted: torchvision, torchaudio and torchcodec, whose registry builds are CUDA ones that break
 # `import vllm`; triton, the compiler, which needs a GPU; opencv, which needs NumPy 2.
 unwanted=(torchvision torchaudio torchcodec triton opencv-python-headless)

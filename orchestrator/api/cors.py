@@ -1,6 +1,7 @@
 """Which pages of other origins may call us from a browser."""
 
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import hdrs, web
 
@@ -31,7 +32,7 @@ class Cors:
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*" if "*" in self._origins else origin
             response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED_HEADERS
 
-    def middleware(self) -> object:
+    def middleware(self) -> Any:
         @web.middleware
         async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
             asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD)

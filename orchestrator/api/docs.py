@@ -6,11 +6,17 @@ from pathlib import Path
 
 from aiohttp import web
 
+from orchestrator.api import headers
+from orchestrator.api.assets import send_asset
 from orchestrator.api.errors import json_response
+from orchestrator.api.headers import CSP
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.openapi import build_openapi
+from orchestrator.api.page import WEB
 
+OURS = "docs.js"
 ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
+HEADERS = {CSP: headers.PAGE.replace("img-src 'self'", "img-src 'self' data:")}  # of Swagger UI's style sheet
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -22,7 +28,7 @@ PAGE = """<!DOCTYPE html>
 <body>
 {notice}<div id="swagger-ui"></div>
 <script src="docs/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({{url: "openapi.json", dom_id: "#swagger-ui", validatorUrl: null}});</script>
+<script src="docs/docs.js"></script>
 </body>
 </html>
 """
@@ -35,14 +41,16 @@ async def openapi(request: web.Request) -> web.Response:
 async def page(request: web.Request) -> web.Response:
     notice = request.app[SERVICE].settings.model_notice
     shown = f'<p role="note"><strong>{escape(notice)}</strong></p>\n' if notice else ""
-    return web.Response(text=PAGE.format(notice=shown), content_type="text/html")
+    return web.Response(text=PAGE.format(notice=shown), content_type="text/html", headers=HEADERS)
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
     name = request.match_info["asset"]
+    if name == OURS:
+        return await send_asset(request, WEB / name)
     if name not in ASSETS:
         raise web.HTTPNotFound
-    return web.FileResponse(_bundle() / name)
+    return await send_asset(request, _bundle() / name)
 
 
 def _bundle() -> Path:

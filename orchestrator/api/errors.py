@@ -16,9 +16,11 @@ from orchestrator.errors import (
     StoreUnavailableError,
 )
 from orchestrator.logs import where
-from orchestrator.sse import STREAMING
 
 RETRY_AFTER_S = 5
+STREAMING = web.RequestKey(
+    "streaming", bool
+)  # set on a request whose answer has begun: no other one can follow
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -77,7 +79,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        return _from_aiohttp(request, error).response()
+        return from_aiohttp(request, error).response()
+    except ConnectionError:
+        raise  # the client left
     except Exception as error:
         # The last line of defence: the caller learns nothing of our insides, the log learns where.
         log.error(  # noqa: TRY400  a traceback's message might quote a text
@@ -131,7 +135,8 @@ def _ours(error: AvaluaError) -> ApiError:
             )
 
 
-def _from_aiohttp(request: web.Request, error: web.HTTPException) -> ApiError:
+def from_aiohttp(request: web.BaseRequest, error: web.HTTPException) -> ApiError:
+    """An error of the library's in our shape."""
     headers = {name: value for name, value in error.headers.items() if name == "Allow"}
     match error.status:
         case HTTPStatus.NOT_FOUND:
@@ -141,6 +146,9 @@ def _from_aiohttp(request: web.Request, error: web.HTTPException) -> ApiError:
             return ApiError(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, headers=headers)
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "The body is too large.")
+        case HTTPStatus.EXPECTATION_FAILED:
+            message = "Expect may only say 100-continue."
+            return ApiError(HTTPStatus.EXPECTATION_FAILED, "expectation_failed", message)
         case _:
             status = HTTPStatus(error.status)
             return ApiError(status, status.phrase.lower().replace(" ", "_"), f"{status.phrase}.")

@@ -24,8 +24,12 @@ async def find_job(request: web.Request) -> Job:
     if job is None:
         raise ApiError(HTTPStatus.NOT_FOUND, "job_not_found", "There is no such job.")
     if job.expired(time.time()):
-        raise ApiError(HTTPStatus.GONE, "job_expired", "This job has expired; its results were deleted.")
+        raise job_expired()
     return job
+
+
+def job_expired() -> ApiError:
+    return ApiError(HTTPStatus.GONE, "job_expired", "This job has expired; its results were deleted.")
 
 
 async def status(request: web.Request) -> web.Response:

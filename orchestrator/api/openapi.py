@@ -11,6 +11,8 @@ from orchestrator.api.exports.formats import MEDIA_TYPES, XLSX
 from orchestrator.api.schemas import EvaluateRequest, length_limits
 from orchestrator.config import Settings
 
+# What `\\S` means to us, which it does not in every language: a character that is no white space in Unicode.
+NOT_BLANK = r"[^\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 JOB_ID = {
     "name": "job_id",
     "in": "path",
@@ -40,6 +42,12 @@ TABLE_PARAMETERS = [
         "description": "For csv: the separator and the decimal sign of a language's spreadsheets.",
     },
 ]
+SSE_EVENT = {
+    "type": "object",
+    "description": "Each event of the stream.",
+    "required": ["id", "data"],
+    "properties": {"id": {"type": "string"}, "data": {"type": "string", "description": "JSON."}},
+}
 
 
 def build_openapi(settings: Settings) -> dict[str, Any]:
@@ -50,7 +58,10 @@ def build_openapi(settings: Settings) -> dict[str, Any]:
     components: dict[str, Any] = schemas["$defs"]
     components["EvaluateRequest"]["properties"]["items"]["maxItems"] = settings.max_items
     for field, limit in length_limits(settings).items():
-        components["ItemIn"]["properties"][field]["maxLength"] = limit
+        described = components["ItemIn"]["properties"][field]
+        described["maxLength"] = limit
+        if "pattern" in described:
+            described["pattern"] = NOT_BLANK
     components |= ANSWERS
     notice = f"\n\n**{settings.model_notice}**" if settings.model_notice else ""
     return {
@@ -67,11 +78,15 @@ def build_openapi(settings: Settings) -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     gone = {"404": _error("There is no such job."), "410": _error("The job has expired.")}
-    after = {"schema": {"type": "integer", "minimum": 0}, "description": "Go on behind this event."}
+    after = {
+        "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+        "description": "Go on behind this event.",
+    }
     key = {
         "name": "Idempotency-Key",
         "in": "header",
-        "schema": {"type": "string", "maxLength": 255},
+        # Blanks around a header's value are no part of it.
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
         "description": "A repeated POST with the same key returns the first job.",
     }
     wanted = {"name": "format", "in": "query", "schema": {"enum": list(MEDIA_TYPES)}}
@@ -85,21 +100,20 @@ def _paths() -> dict[str, Any]:
     accepted = {
         "202": _json("The job is on disk and starts at once.", "Accepted"),
         "400": _error("The body is not JSON in UTF-8, with line, column and item, or has no items."),
-        "408": _error("The body did not arrive in time."),
+        "408": _error("The body did not arrive in time, or comes too slowly."),
         "409": _error("The key came with another body before."),
-        "413": _error("Too many items, or too large a body."),
         "422": _error(
             "Fields are missing, empty, too long, of the wrong type or given twice: each with its index."
         ),
         "429": _error("Too many jobs are waiting; see Retry-After."),
-        "503": _error("Not ready: model, database or shutdown; see Retry-After."),
+        "503": _error("Not ready: model, database, shutdown, or too many bodies; see Retry-After."),
     }
     last_ids = [
         {"name": "Last-Event-ID", "in": "header", **after},
         {"name": "last_event_id", "in": "query", **after},
     ]
     streamed = {
-        "200": {"description": STREAM, "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        "200": {"description": STREAM, "content": {"text/event-stream": {"schema": SSE_EVENT}}},
         "204": {"description": "The final event was seen already."},
         "400": _error("That is not the id of an event."),
         **gone,
@@ -107,7 +121,7 @@ def _paths() -> dict[str, Any]:
     healthy = {"200": _json("Healthy.", "Health"), "503": _json("Unhealthy.", "Health")}
     ok = {"200": {"description": "Yes."}}
     return {
-        "/evaluate": {"post": _call("Send texts", accepted, [key], requestBody=body)},
+        "/evaluate": {"post": _call("Send texts", _changing(accepted), [key], requestBody=body)},
         "/stream/{job_id}": {"get": _call("Results as they come", streamed, [JOB_ID, *last_ids])},
         "/status/{job_id}": {
             "get": _call("How far a job is", {"200": _json("The job.", "Job"), **gone}, [JOB_ID])
@@ -127,7 +141,9 @@ def _paths() -> dict[str, Any]:
         },
         "/cancel/{job_id}": {
             "post": _call(
-                "Stop a job; what is finished stays", {"202": _json("Ended.", "Job"), **gone}, [JOB_ID]
+                "Stop a job; what is finished stays",
+                _changing({"202": _json("Ended.", "Job"), **gone}),
+                [JOB_ID],
             )
         },
         "/health": {"get": _call("How the service is", healthy)},
@@ -140,7 +156,24 @@ def _paths() -> dict[str, Any]:
 def _call(
     summary: str, responses: dict[str, Any], parameters: list[Any] | None = None, **more: Any
 ) -> dict[str, Any]:
-    return {"summary": summary, "parameters": parameters or [], "responses": responses, **more}
+    refused = {
+        "400": _error("The request can't be read, or names no host."),
+        "421": _error("The service does not answer under that name: see ALLOWED_HOSTS."),
+        "431": _error("The address or a header is too long."),
+        "503": _error("Too many connections are open; see Retry-After."),
+    }
+    return {"summary": summary, "parameters": parameters or [], "responses": {**refused, **responses}, **more}
+
+
+def _changing(responses: dict[str, Any]) -> dict[str, Any]:
+    """The answers of what changes something, which pages of other sites may not ask for."""
+    refused = {
+        "403": _error("A page of another site asked, and CORS_ORIGINS does not name it."),
+        "413": _error("Too many items, or too large a body."),
+        "415": _error("The body is no `application/json`, or packed otherwise than with gzip or deflate."),
+        "417": _error("Expect may only say 100-continue."),
+    }
+    return {**refused, **responses}
 
 
 def _ref(name: str) -> dict[str, str]:

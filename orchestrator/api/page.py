@@ -5,13 +5,15 @@ from pathlib import Path
 
 from aiohttp import web
 
+from orchestrator.api.assets import send_asset
+from orchestrator.api.headers import CSP, PAGE
 from orchestrator.api.keys import SERVICE
 
 WEB = Path(__file__).parent / "web"
 ASSETS = ("page.css", "page.js")
 NOTICE_PLACE = "<!-- notice -->"
-# Nothing from elsewhere, and no script but our own: a second lock behind never making markup of a text.
-HEADERS = {"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'"}
+# A second lock behind never making markup of a text.
+HEADERS = {CSP: PAGE}
 
 
 async def index(request: web.Request) -> web.Response:
@@ -26,4 +28,4 @@ async def asset(request: web.Request) -> web.StreamResponse:
     name = request.match_info["asset"]
     if name not in ASSETS:
         raise web.HTTPNotFound
-    return web.FileResponse(WEB / name)
+    return await send_asset(request, WEB / name)

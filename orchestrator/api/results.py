@@ -1,24 +1,34 @@
 """GET /results: what is finished so far, in item order, as JSON, CSV, an Excel workbook or NDJSON."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+import io
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any
 
 import orjson
 from aiohttp import web
 
-from orchestrator.api.errors import ApiError, json_response
+from orchestrator.api.errors import RETRY_AFTER_S, ApiError
 from orchestrator.api.exports import columns
 from orchestrator.api.exports.formats import MEDIA_TYPES, find_format
 from orchestrator.api.exports.locales import POINT, find_locale
-from orchestrator.api.exports.tables import TABLES, make_table, pieces
-from orchestrator.api.jobs import find_job
+from orchestrator.api.exports.tables import TABLES, Table, make_table
+from orchestrator.api.jobs import find_job, job_expired
 from orchestrator.api.keys import SERVICE
-from orchestrator.events import one_line, results_in
+from orchestrator.api.rows import Rows
+from orchestrator.api.sending import PIECE_BYTES, send_pieces
+from orchestrator.events import one_line
+from orchestrator.jobs import Item, Job
+from orchestrator.service import Service
+
+EXPORT_WAIT_S = 30.0
 
 
-async def results(request: web.Request) -> web.Response:
+async def results(request: web.Request) -> web.StreamResponse:
+    """Sent a part at a time, in whatever form."""
     wanted = find_format(request.query.get("format"), request.headers.getall("Accept", ()))
     if wanted not in TABLES and not request.query.keys().isdisjoint(("columns", "locale")):
         message = (
@@ -28,39 +38,66 @@ async def results(request: web.Request) -> web.Response:
     names = columns.choose(request.query.get("columns"))
     locale = find_locale(request.query["locale"]) if "locale" in request.query else POINT
     job = await find_job(request)
-    store = request.app[SERVICE].store
-    stored = await store.events(job.id, 0)
-    origins = {one.id: one.as_dict() for one in await store.provenances(job.id)}
+    service = request.app[SERVICE]
+    rows = Rows(service.store, job.id)
+    await rows.read_index()
+    origins = {one.id: one.as_dict() for one in await service.store.provenances(job.id)}
+    charset = "" if wanted == "xlsx" else "; charset=utf-8"
+    headers = {"Content-Type": f"{MEDIA_TYPES[wanted][0]}{charset}"}
     if wanted == "json":
-        found = _in_item_order(stored)
-        return json_response(
-            {
-                "job_id": job.id,
-                "status": job.status,
-                "total_items": job.total,
-                "completed": len(found),
-                "failed_items": sum(row["status"] == "failed" for row in found),
-                "results": found,
-                "provenances": origins,
-            }
-        )
-    wants_items = not set(names).isdisjoint(columns.ITEM_COLUMNS)
-    items = {item.index: item for item in await store.items(job.id)} if wants_items else {}
+        return await send_pieces(request, _json(job, rows, origins), headers)
+    if wanted == "ndjson":
+        return await send_pieces(request, _ndjson(rows, origins), headers)
+    headers["Content-Disposition"] = f'attachment; filename="results-{job.id}.{wanted}"'
+    with tempfile.TemporaryFile() as file:
+        # A workbook and texts need memory while they are made, which sending them does not.
+        async with _turn(service):
+            items: dict[int, Item] = {}
+            if not set(names).isdisjoint(columns.ITEM_COLUMNS):
+                items = {item.index: item for item in await service.store.items(job.id)}
+            table = make_table(wanted, names, locale)
+            await _write_table(file, table, rows, lambda part: columns.rows(names, part, origins, items))
+        return await send_pieces(request, _content(file), headers, length=file.seek(0, io.SEEK_END))
 
-    def content() -> bytes:
-        found = _in_item_order(stored)
-        if wanted == "ndjson":
-            return b"".join(ndjson_lines(found, origins))
-        table = make_table(wanted, names, locale)
-        return b"".join(pieces(table, columns.rows(names, found, origins, items)))
 
-    # A workbook of 2000 texts takes its time, and everybody else's streams go on meanwhile.
-    body = await asyncio.to_thread(content)
-    headers = {}
-    if wanted in TABLES:
-        headers["Content-Disposition"] = f'attachment; filename="results-{job.id}.{wanted}"'
-    charset = "utf-8" if wanted != "xlsx" else None
-    return web.Response(body=body, content_type=MEDIA_TYPES[wanted][0], charset=charset, headers=headers)
+@asynccontextmanager
+async def _turn(service: Service) -> AsyncIterator[None]:
+    """One of the few places for making a table."""
+    try:
+        async with asyncio.timeout(EXPORT_WAIT_S):
+            await service.exports.acquire()
+    except TimeoutError:
+        raise _later("too_many_exports", "Too many tables are being made; try again later.") from None
+    try:
+        yield
+    finally:
+        service.exports.release()
+
+
+def _later(code: str, message: str) -> ApiError:
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, code, message, headers=headers)
+
+
+async def _json(job: Job, rows: Rows, origins: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    head = {
+        "job_id": job.id,
+        "status": job.status,
+        "total_items": job.total,
+        "completed": rows.completed,
+        "failed_items": rows.failed,
+    }
+    yield orjson.dumps(head)[:-1] + b',"results":['
+    comma = b""
+    async for part in rows.parts():
+        yield comma + orjson.dumps(part)[1:-1]
+        comma = b","
+    yield b'],"provenances":%b}' % orjson.dumps(origins)
+
+
+async def _ndjson(rows: Rows, origins: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    async for part in rows.parts():
+        yield b"".join(ndjson_lines(part, origins))
 
 
 def ndjson_lines(
@@ -72,6 +109,31 @@ def ndjson_lines(
         yield one_line(orjson.dumps(line)) + b"\n"
 
 
-def _in_item_order(stored: Iterable[tuple[int, bytes]]) -> list[dict[str, Any]]:
-    found = (result for _, payload in stored for result in results_in(payload))
-    return sorted(found, key=lambda row: row["index"])
+async def _write_table(
+    file: IO[bytes],
+    table: Table,
+    rows: Rows,
+    cells: Callable[[list[dict[str, Any]]], Iterable[Sequence[columns.Cell]]],
+) -> None:
+    """Writes all rows in threads: 2000 texts take a while, and everybody else's streams go on meanwhile."""
+    try:
+        async for part in rows.parts():
+            await asyncio.to_thread(_write, file, table.add, cells(part))
+        await asyncio.to_thread(_write, file, table.finish)
+    except LookupError:
+        raise job_expired() from None
+    except OSError:
+        raise _later("storage_unavailable", "No file can be made; try again later, or take JSON.") from None
+    finally:
+        table.close()
+
+
+def _write(file: IO[bytes], make: Any, *arguments: Any) -> None:
+    for piece in make(*arguments):
+        file.write(piece)
+
+
+async def _content(file: IO[bytes]) -> AsyncIterator[bytes]:
+    file.seek(0)
+    while piece := file.read(PIECE_BYTES):
+        yield piece

@@ -1,7 +1,6 @@
 """Rows to our types and back."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -9,8 +8,6 @@ from sqlalchemy import Row
 
 from orchestrator.events import result_dict
 from orchestrator.jobs import Evidence, Item, ItemError, Job, Priority, Result, Status
-
-CHUNK_ITEMS = 100
 
 
 def job_values(job: Job) -> dict[str, Any]:
@@ -45,18 +42,6 @@ def job_from(row: Row[Any]) -> Job:
         finished_at=row.finished_at,
         expires_at=row.expires_at,
     )
-
-
-def item_chunks(items: Iterable[Item]) -> Iterator[str]:
-    """The items as JSON lists of lists, some to a chunk."""
-    rest = iter(items)
-    while chunk := list(islice(rest, CHUNK_ITEMS)):
-        yield orjson.dumps([_item_row(item) for item in chunk]).decode()
-
-
-def _item_row(item: Item) -> list[Any]:
-    error = [item.error.code, item.error.message] if item.error else []
-    return [item.index, item.id_alumno, item.curso, item.consigna, item.respuesta, *error]
 
 
 def items_from(payload: str) -> list[Item]:

@@ -1,12 +1,13 @@
 """What the service keeps: jobs with their items and events. Everything it says is committed."""
 
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.events import results_in
 from orchestrator.jobs import TERMINAL, Item, Job, Result
@@ -46,12 +47,8 @@ class Store:
         self._database = database
         self.purge = Purge(database)
 
-    async def create(self, job: Job, content: Iterable[Item], key: str | None, digest: str) -> Created:
+    async def create(self, job: Job, chunks: Sequence[bytes], key: str | None, digest: str) -> Created:
         """Writes a new job with its items; with a key that is known already, gives the first one's job."""
-        chunks = [
-            {"job_id": job.id, "chunk": number, "payload": payload}
-            for number, payload in enumerate(rows.item_chunks(content))
-        ]
         try:
             async with self._database.write() as connection:
                 if key is not None:  # an expired job's key is free again, even before the job is purged
@@ -59,7 +56,10 @@ class Store:
                     await connection.execute(free.values(idempotency_key=None))
                 values = {**rows.job_values(job), "idempotency_key": key, "body_digest": digest}
                 await connection.execute(insert(jobs), values)
-                await connection.execute(insert(items), chunks)
+                for number, chunk in enumerate(chunks):
+                    # One by one: of a large job's texts only these are in memory once more.
+                    row = {"job_id": job.id, "chunk": number, "payload": chunk.decode()}
+                    await connection.execute(insert(items), row)
         except IntegrityError:
             found = await self.by_key(key) if key is not None else None
             if found is None:
@@ -109,14 +109,13 @@ class Store:
     async def unfinished(self, job: Job) -> Unfinished:
         """A job's items in the order of sending, and what is known of their results."""
         async with self._database.read() as connection:
-            query = select(items.c.payload).where(items.c.job_id == job.id).order_by(items.c.chunk)
-            payloads = list(await connection.scalars(query))
+            content = await self._items(connection, job.id)
             done = list(await connection.scalars(select(events.c.payload).where(events.c.job_id == job.id)))
             loose = await connection.scalar(select(jobs.c.loose).where(jobs.c.id == job.id))
             origins = select(provenances.c.id).where(provenances.c.job_id == job.id)
             provenance_ids = list(await connection.scalars(origins))
         return Unfinished(
-            items=[item for payload in payloads for item in rows.items_from(payload)],
+            items=content,
             finished={result["index"] for payload in done for result in results_in(payload)},
             loose=rows.loose_from(loose),
             provenance_ids=provenance_ids,
@@ -124,11 +123,18 @@ class Store:
 
     async def items(self, job_id: str) -> list[Item]:
         """A job's items in the order of the request."""
-        query = select(items.c.payload).where(items.c.job_id == job_id)
         async with self._database.read() as connection:
-            payloads = list(await connection.scalars(query))
-        found = [item for payload in payloads for item in rows.items_from(payload)]
-        return sorted(found, key=lambda item: item.index)
+            return sorted(await self._items(connection, job_id), key=lambda item: item.index)
+
+    @staticmethod
+    async def _items(connection: AsyncConnection, job_id: str) -> list[Item]:
+        """Chunk by chunk, so that the event loop is free between them: a job may hold 32 MiB of texts."""
+        found: list[Item] = []
+        numbers = select(items.c.chunk).where(items.c.job_id == job_id).order_by(items.c.chunk)
+        for number in list(await connection.scalars(numbers)):
+            one = select(items.c.payload).where(items.c.job_id == job_id, items.c.chunk == number)
+            found += rows.items_from(await connection.scalar(one) or "[]")
+        return found
 
     async def provenances(self, job_id: str) -> list[Provenance]:
         """Where the job's marks come from, the newest last."""
@@ -150,6 +156,12 @@ class Store:
         )
         async with self._database.read() as connection:
             return [(number, payload.encode()) for number, payload in await connection.execute(query)]
+
+    async def events_at(self, job_id: str, numbers: Sequence[int]) -> list[bytes]:
+        """The events of these numbers, in no order."""
+        query = select(events.c.payload).where(events.c.job_id == job_id, events.c.number.in_(numbers))
+        async with self._database.read() as connection:
+            return [payload.encode() for payload in await connection.scalars(query)]
 
 
 @asynccontextmanager

@@ -58,6 +58,16 @@ def test_fairness(tmp_path: Path) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.xdist_group("chaos")
+def test_uploads(tmp_path: Path) -> None:
+    """Memory and the slowest health check, for a kind that is taken and one that is refused."""
+    sizes = ["--mib", "2", "--together", "2", "--kinds", "valid", "nested lists"]
+    figures = measure("uploads", tmp_path / "uploads.json", *sizes)
+    assert figures["valid: slowest /health/live"] > 0
+    assert figures["nested lists: memory by the body's size"] > 0
+
+
+@pytest.mark.chaos
+@pytest.mark.xdist_group("chaos")
 def test_side_by_side(tmp_path: Path) -> None:
     """The limit, ten by ten and the whole service did the same work, and each has its figures."""
     sizes = ["--items", "20", "--rounds", "1", "--natural-rounds", "0", "--sides", "a,b',e"]

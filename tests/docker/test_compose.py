@@ -34,6 +34,8 @@ FIXED = {
         "DATABASE_URL": "sqlite+aiosqlite:////var/lib/avalua/jobs.sqlite3",
         "TRITON_GRPC_URL": "triton:8001",
         "TRITON_METRICS_URL": "http://triton:8002/metrics",
+        # Prometheus calls it by that name.
+        "ALLOWED_HOSTS": "orchestrator,${ALLOWED_HOSTS:-}",
     },
 }
 OF_MAKE_RUN = {"RUN_DIR", "TRITON_HOST"}

@@ -56,6 +56,8 @@ class Client:
 
     async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any, dict[str, str]]:
         """Status, body (JSON decoded, else text) and headers."""
+        if "data" in options:
+            options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
         async with self.session.request(method, self.base + path, **options) as answer:
             text = await answer.text()
             is_json = answer.content_type == "application/json"

@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from local_stack.ports import free_ports
+from orchestrator.api.connections import listening_site
 from orchestrator.api.keys import SERVICE
 from orchestrator.app import make_app
 from orchestrator.config import Settings
@@ -81,7 +82,7 @@ def start(settings_for: Callable[..., Settings]) -> Start:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await listening_site(runner, settings).start()
             base = f"http://127.0.0.1:{runner.addresses[0][1]}"
             timeout = aiohttp.ClientTimeout(total=WAIT_S)
             async with aiohttp.ClientSession(timeout=timeout) as session:

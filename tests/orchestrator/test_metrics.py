@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.feed import KEPT_FRAMES, Cursor, Feed, Topic
 from orchestrator.jobs import Job, Priority, Status
-from orchestrator.metrics import CODES, OTHER, Metrics
+from orchestrator.metrics import CLOSED, CODES, OTHER, Metrics
 from orchestrator.store import open_store
 from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
@@ -24,6 +24,7 @@ LABELS = {
     "attempts": {"0", "1", "2", "3", "4", "5+"},
     "code": {*CODES, OTHER},
     "cause": {*CODES, OTHER},
+    "reason": set(CLOSED),
 }
 NUMBER = re.compile(r"[0-9.e+-]+|\+Inf")
 

@@ -49,7 +49,7 @@ async def test_the_page_says_what_the_marks_are_worth(start: Start) -> None:
         status, page, headers = await client.call("GET", "/")
         assert status == 200
         assert "Demo &lt;only&gt;" in page
-        assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert "//" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', page))
         for name in ASSETS:
             assert f"web/{name}" in page

@@ -84,7 +84,7 @@ async def raw_subscriber(client: Running, job_id: str) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     sock.setblocking(False)
     await loop.sock_connect(sock, (host, int(port)))
-    await loop.sock_sendall(sock, f"GET /stream/{job_id} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await loop.sock_sendall(sock, f"GET /stream/{job_id} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     return sock
 
 
