@@ -22,9 +22,9 @@ MAX_QUEUED = 100_000
 """Engine steps that may wait; beyond that they are dropped and counted, so memory stays bounded."""
 SHARE = 0.01
 """How much of a busy server's time goes into observing the times between tokens ..."""
-MAX_CREDIT_S = 0.1
+MAX_CREDIT_S = 0.03
 """... and how much of that can be saved up."""
-MAX_DELAY_S = 0.2
+MAX_DELAY_S = 0.05
 """How long the last answer of a server that was busy waits, at most, for what was put off."""
 CHUNK = 64
 """Observations between two looks at the clock."""
