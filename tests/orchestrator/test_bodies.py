@@ -235,7 +235,7 @@ async def test_one_answer_that_is_too_long_fails_alone(start: Start, scripted_tr
     items: list[dict[str, Any]] = make_items(4)
     items[0]["respuesta"] = None
     items[1]["respuesta"] = "a" * 51
-    items[2]["respuesta"] = "a" * 50
+    items[2]["respuesta"] = "Hola " + "a" * 45
     items[3]["id_alumno"] = 1234
     async with start(scripted_triton, max_field_chars=50) as client:
         job_id = await client.submit(items)

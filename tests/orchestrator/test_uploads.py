@@ -214,7 +214,7 @@ async def test_a_dear_body_is_refused_beside_the_event_loop(
         worst_s = await slowest_live_s(client, posting)
         status, answer, _ = await posting
         assert 400 <= status < 500, answer
-        assert answer["error"].endswith(".")
+        assert answer["error"].endswith((".", "?"))
         assert worst_s < 1.0  # generous: other tests run beside it
         assert psutil.Process(worker.pid).memory_info().rss - before < 10 * len(body)
 

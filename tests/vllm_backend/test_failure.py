@@ -9,22 +9,22 @@ import pytest
 from tritonclient import grpc
 
 from tests.direct import CHANNEL
-from tests.triton_process import ADMIN_METADATA, TritonProcess
+from tests.triton_process import ADMIN_METADATA, ROOT, TEST_MODEL, TritonProcess
 from tests.vllm_backend.client import Stream, ask
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm-failure")]
 
 LONG = {"temperature": 0, "max_tokens": 900, "ignore_eos": True}
+BREAKABLE = {"logits_processors": ["tests.vllm_backend.failing:FailOnRequest"]}
 SHORT = {"temperature": 0, "max_tokens": 4}
 
 
 @pytest.fixture(scope="module")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
     """A server whose engine can be broken; each test leaves the model loaded."""
-    extra = {"logits_processors": ["tests.vllm_backend.failing:FailOnRequest"]}
     server = TritonProcess.vllm(
         tmp_path_factory.mktemp("breakable"),
-        {"EXTRA_ENGINE_ARGS": json.dumps(extra), "PYTHONPATH": "."},
+        {"EXTRA_ENGINE_ARGS": json.dumps(BREAKABLE), "PYTHONPATH": "."},
     )
     server.start()
     yield server
@@ -44,9 +44,10 @@ def test_engine_failure_reaches_everyone(breakable: TritonProcess) -> None:
         for _ in range(10):
             stream.send("Hola", LONG)
         stream.send("Hola", {**SHORT, "extra_args": {"break_engine": True}})
-        responses = [stream.receive() for _ in range(11)]
+        responses = [stream.receive()]
+        assert not breakable.ready("gemma2"), "somebody has heard of it before"
+        responses += [stream.receive() for _ in range(10)]
         assert all(response.final and "unhealthy vLLM engine" in response.error for response in responses)
-        breakable.wait_not_ready("gemma2")
         stream.send("Hola", SHORT)
         assert stream.answer()[0].error
     assert stream.silent
@@ -78,6 +79,32 @@ def test_unload_answers_what_runs(breakable: TritonProcess) -> None:
     breakable.wait_not_ready("gemma2")
     load_again(breakable)
     assert "Segfault" not in breakable.log.read_text(encoding="utf-8", errors="replace")
+
+
+def test_without_the_health_check_a_broken_model_stays_loaded(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """ENABLE_VLLM_HEALTH_CHECK counts: without it, as with NVIDIA's backend, each request gets its error."""
+    overlay = tmp_path_factory.mktemp("overlay")
+    config = (ROOT / "model_repository" / "gemma2" / "config.pbtxt").read_text(encoding="utf-8")
+    kept = [line for line in config.splitlines() if "ENABLE_VLLM_HEALTH_CHECK" not in line]
+    (overlay / "gemma2").mkdir()
+    (overlay / "gemma2" / "config.pbtxt").write_text("\n".join(kept), encoding="utf-8")
+    server = TritonProcess(
+        tmp_path_factory.mktemp("unchecked"),
+        ["--overlay", str(overlay)],
+        {"MODEL_NAME": str(TEST_MODEL), "EXTRA_ENGINE_ARGS": json.dumps(BREAKABLE), "PYTHONPATH": "."},
+    )
+    server.start()
+    try:
+        with Stream(server.grpc_url) as stream:
+            for parameters in ({**SHORT, "extra_args": {"break_engine": True}}, SHORT, SHORT):
+                stream.send("Hola", parameters)
+                (response,) = stream.answer()
+                assert "unhealthy vLLM engine" in response.error
+            assert server.ready("gemma2")
+    finally:
+        server.stop()
 
 
 def test_unknown_engine_argument_fails_the_load(tmp_path_factory: pytest.TempPathFactory) -> None:

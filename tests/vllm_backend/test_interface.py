@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import time
 from typing import Any
 
 import pytest
@@ -238,33 +236,3 @@ def test_many_at_once_each_get_one_final_response(vllm_triton: TritonProcess) ->
         assert sum(bool(response.error) for response in responses) == 50
         assert all(response.final for response in responses)
     assert stream.silent
-
-
-def until_counted(triton: TritonProcess) -> None:
-    """Return once all that was asked before is in the statistics: they come in order, and a little later."""
-
-    def marks() -> int:
-        buckets = re.findall(r'vllm:request_params_n_bucket\{.*le="(5|10)"\} (\d+)', triton.metrics_page())
-        counts = {bound: int(count) for bound, count in buckets}
-        return counts.get("10", 0) - counts.get("5", 0)
-
-    before, deadline = marks(), time.monotonic() + 20.0
-    ask(triton.grpc_url, "abc", {"n": "7", "temperature": "1", "max_tokens": "1"})
-    while marks() == before:
-        assert time.monotonic() < deadline, "the statistics do not come"
-
-
-def test_vllm_metrics_stand_beside_tritons(vllm_triton: TritonProcess) -> None:
-    """With REPORT_CUSTOM_METRICS the server's metrics page counts vLLM's tokens, requests and latencies."""
-    until_counted(vllm_triton)
-    before = vllm_triton.metrics("vllm:")
-    ask(vllm_triton.grpc_url, "abc", {**GREEDY, "ignore_eos": True})
-    vllm_triton.wait_for_metric("vllm:e2e_request_latency_seconds_count", before)
-    after = vllm_triton.metrics("vllm:")
-    grown = {name: after[name] - before.get(name, 0) for name in after}
-    assert grown["vllm:generation_tokens_total"] == 12
-    assert grown["vllm:prompt_tokens_total"] == grown["vllm:request_prompt_tokens_sum"] > 0
-    assert grown["vllm:time_to_first_token_seconds_count"] == 1
-    assert grown["vllm:time_per_output_token_seconds_count"] == 1
-    assert grown["vllm:request_generation_tokens_sum"] == 12
-    assert grown["vllm:request_params_n_count"] == 1

@@ -11,9 +11,9 @@ TIMEOUT_S = 120.0
 
 @pytest.mark.vllm
 @pytest.mark.xdist_group("vllm")
-@pytest.mark.parametrize("what", ["shortcuts", "grammars", "engine"])
+@pytest.mark.parametrize("what", ["shortcuts", "grammars", "engine", "failure"])
 def test_in_the_server_s_environment(what: str) -> None:
-    """Tokens, log-probabilities and masks beside vLLM's own; answers beside the table of good and bad."""
+    """Tokens, log-probabilities, masks beside vLLM's own; answers beside a table; failures of any kind."""
     command = [str(SERVER_PYTHON), "-m", f"tests.vllm_backend.{what}_in_server", str(TEST_MODEL)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert run.returncode == 0, run.stderr[-3000:]

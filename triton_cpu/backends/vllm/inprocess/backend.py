@@ -7,6 +7,7 @@ import gc
 import itertools
 import json
 import os
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -17,7 +18,7 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from inprocess.engine import EngineThread
-from inprocess.generation import FINAL, Generation
+from inprocess.generation import FINAL, Generation, sentence
 from inprocess.grammars import spare_the_grammars
 from inprocess.held import tell_what_is_heard
 from inprocess.logprobs import keep_as_numbers
@@ -30,11 +31,19 @@ from inprocess.wanted import compute_what_is_wanted
 UNHEALTHY = "Model is unavailable due to unhealthy vLLM engine"
 DEFAULT_MAX_PENDING = 20_000
 DEFAULT_CLOSE_TIMEOUT_S = 5.0
-ERROR_PAUSE_S = 0.01
+ERROR_PAUSE_S, MAX_PAUSES_S = 0.01, 1.0
+UNLOAD_AGAIN_S, MAX_UNLOAD_AGAIN_S = 0.5, 30.0
+MAX_SEQUENCES = "128"
+"""Of one request (``n``), unless VLLM_MAX_N_SEQUENCES says otherwise: all others wait while they are made."""
 
 
 def unavailable(message: str) -> Any:
     return pb_utils.TritonError(message, pb_utils.TritonError.UNAVAILABLE)
+
+
+def failed(error: object) -> Any:
+    """The error of one request, in the words of Triton's vLLM backend."""
+    return pb_utils.TritonError(f"Error generating stream: {sentence(error)}")
 
 
 class Backend:
@@ -45,7 +54,10 @@ class Backend:
         self._parameters = json.loads(args["model_config"]).get("parameters", {})
         engine_args = self._read_engine_args()
         self._ids = itertools.count()
-        self._unloading = False
+        # As in Triton's vLLM backend: without it, a model whose engine has failed stays loaded.
+        self._checks_health = self._parameter("ENABLE_VLLM_HEALTH_CHECK").lower() == "true"
+        self._unload_lock, self._unloaded = threading.Lock(), False
+        self._unload_again_s, self._unload_at = UNLOAD_AGAIN_S, 0.0
         self._metrics: MetricsReporter | None = None
         self._tokenize: Tokenize | None = None
         if self._parameter("REPORT_CUSTOM_METRICS").lower() == "true" and not engine_args.disable_log_stats:
@@ -54,6 +66,7 @@ class Backend:
             # Nobody would see vLLM's statistics: don't gather them.
             engine_args.disable_log_stats = True
         max_pending = int(self._parameter("MAX_PENDING_REQUESTS") or DEFAULT_MAX_PENDING)
+        os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MAX_SEQUENCES)
         keep_as_numbers()
         compute_what_is_wanted()
         select_instead_of_sorting()
@@ -76,6 +89,8 @@ class Backend:
             values = json.loads(path.read_text(encoding="utf-8"))
             if str(values.get("enable_lora", "false")).lower() == "true":
                 raise pb_utils.TritonModelException("LoRA adapters are not supported on the CPU.")
+            # vLLM's own choice follows the first constraint, which can be one that others don't fit.
+            values.setdefault("structured_outputs_config", {"backend": "xgrammar"})
             return AsyncEngineArgs(**values)
         except (TypeError, ValueError) as error:
             raise pb_utils.TritonModelException(f"{path} can't be used: {error}") from error
@@ -99,34 +114,51 @@ class Backend:
     def execute(self, requests: list[Any]) -> None:
         """Take requests in; each gets its responses from the sender's thread, the last one final."""
         for request in requests:
-            try:
-                job = Generation(request, str(next(self._ids)), self._tokenize)
-            except Exception as error:  # noqa: BLE001  whatever is wrong with one request ends that one only
-                self._refuse(request.get_response_sender(), error)
-                continue
-            if not self._engine.submit(job):
-                healthy = self._engine.healthy
-                job.fail(
-                    unavailable("Too many requests wait already: try again later." if healthy else UNHEALTHY)
-                )
-                if not healthy:
-                    self._unload()
+            if self._engine.healthy:
+                self._take(request)
+            else:
+                self._unload()
+                self._refuse(request, unavailable(UNHEALTHY))
 
-    def _refuse(self, sender: Any, error: Exception) -> None:
-        message = f"Error generating stream: {error}"
-        sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(message)), flags=FINAL)
+    def _take(self, request: Any) -> None:
+        try:
+            job = Generation(request, str(next(self._ids)), self._tokenize)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with one request ends that one only
+            self._refuse(request, failed(error))
+            return
+        if self._engine.submit(job):
+            return
+        if self._engine.healthy:
+            job.fail(unavailable("Too many requests wait already: try again later."))
+        else:
+            self._unload()
+            job.fail(unavailable(UNHEALTHY))
+
+    def _refuse(self, request: Any, error: Any) -> None:
+        request.get_response_sender().send(pb_utils.InferenceResponse(error=error), flags=FINAL)
 
     # --- told by the engine, in the sender's thread ---
 
     def output(self, job: Generation, output: Any) -> None:
         try:
+            if output.finished and self._metrics is not None:
+                self._metrics.report(busy=self._engine.busy)
+        except Exception:  # noqa: BLE001  an answer is worth more than its figures
+            pb_utils.Logger.log_error(f"[vllm] Metrics can't be reported: {traceback.format_exc()}")
+        try:
             job.respond(output)
         except Exception as error:  # noqa: BLE001  a response that can't be built must still end its request
             pb_utils.Logger.log_error(f"[vllm] Error generating stream: {traceback.format_exc()}")
-            job.fail(pb_utils.TritonError(f"Error generating stream: {error}"))
+            job.fail(failed(error))
+
+    def rest(self) -> bool:
+        """Do what can wait. True when there is more of it."""
+        if not self._engine.healthy and time.monotonic() >= self._unload_at:
+            self._unload()
+        return self._metrics is not None and self._metrics.rest(busy=self._engine.busy)
 
     def refused(self, job: Generation, error: Exception) -> None:
-        job.fail(pb_utils.TritonError(f"Error generating stream: {error}"))
+        job.fail(failed(error))
 
     def is_cancelled(self, job: Generation) -> bool:
         if not job.sender.is_cancelled():
@@ -140,18 +172,30 @@ class Backend:
 
     def engine_failed(self, jobs: list[Generation], error: BaseException) -> None:
         trace = "".join(traceback.format_exception(error))
-        pb_utils.Logger.log_error(f"[vllm] Engine is not healthy and model will be unloaded: {trace}")
-        for job in jobs:
-            job.fail(unavailable(f"{UNHEALTHY}: {error}"))
-            # Triton 24.10 aborts now and then when errors meet on one gRPC stream.
-            time.sleep(ERROR_PAUSE_S)
+        what_follows = "model will be unloaded" if self._checks_health else "stays loaded (no health check)"
+        pb_utils.Logger.log_error(f"[vllm] Engine is not healthy and {what_follows}: {trace}")
+        # Before anybody hears of it: who asks then whether the model is ready gets the truth.
         self._unload()
+        for job in jobs:
+            job.fail(unavailable(f"{UNHEALTHY}: {sentence(error)}"))
+            # Triton 24.10 aborts now and then when errors meet on one gRPC stream.
+            time.sleep(min(ERROR_PAUSE_S, MAX_PAUSES_S / len(jobs)))
 
     def _unload(self) -> None:
-        """Have the server take the model out of service, so that its readiness says what is true."""
-        if not self._unloading:
-            self._unloading = True
-            pb_utils.unload_model(self._name)
+        """Have the server take the model out of service, so that its readiness says what is true.
+
+        Returns when it is so. Where the server refuses, it is asked again, less and less often.
+        """
+        with self._unload_lock:
+            if self._unloaded or not self._checks_health:
+                return
+            try:
+                pb_utils.unload_model(self._name)
+                self._unloaded = True
+            except Exception as error:  # noqa: BLE001  the requests must be answered all the same
+                pb_utils.Logger.log_error(f"[vllm] The model can't be unloaded yet: {error}")
+                self._unload_at = time.monotonic() + self._unload_again_s
+                self._unload_again_s = min(2 * self._unload_again_s, MAX_UNLOAD_AGAIN_S)
 
     def close(self) -> None:
         """End what runs, answer what is left, and let go of the engine's memory."""

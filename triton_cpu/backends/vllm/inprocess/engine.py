@@ -44,12 +44,17 @@ class Job(Protocol):
 
 
 class Handler(Protocol):
-    """Told of everything that happens, in the sender thread alone."""
+    """Told of everything that happens, in the sender thread alone.
+
+    ``rest`` is called when nothing happens, and twice a second; as long as it says that it has more to do,
+    again at once.
+    """
 
     def output(self, job: Any, output: RequestOutput) -> None: ...
     def refused(self, job: Any, error: Exception) -> None: ...
     def engine_failed(self, jobs: list[Any], error: BaseException) -> None: ...
     def is_cancelled(self, job: Any) -> bool: ...
+    def rest(self) -> bool: ...
     def cancelled(self, job: Any) -> None: ...
 
 
@@ -68,8 +73,9 @@ class EngineThread:
         self._engine: Engine | None = None
         self.failure: BaseException | None = None
         started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        self._engine_thread = threading.Thread(target=self._run, args=(started,), name="engine")
-        self._sender_thread = threading.Thread(target=self._send, name="sender")
+        # One that hangs must not keep the process alive.
+        self._engine_thread = threading.Thread(target=self._run, args=(started,), name="engine", daemon=True)
+        self._sender_thread = threading.Thread(target=self._send, name="sender", daemon=True)
         self._engine_thread.start()
         if (error := started.get()) is not None:
             self._engine_thread.join()
@@ -79,6 +85,11 @@ class EngineThread:
     @property
     def healthy(self) -> bool:
         return self.failure is None and self._engine_thread.is_alive()
+
+    @property
+    def busy(self) -> bool:
+        """Whether requests are in work or wait."""
+        return bool(self._pending)
 
     def submit(self, job: Job) -> bool:
         """Queue a job. False where the engine has failed or too many wait already: then nothing happens."""
@@ -92,16 +103,20 @@ class EngineThread:
     def close(self, timeout_s: float) -> list[Any]:
         """Let what runs finish for up to ``timeout_s``, then end both threads.
 
-        Returns the jobs that had no answer by then; the caller answers them.
+        Returns the jobs that had no answer by then; the caller answers them. A thread that hangs is left to
+        itself after ``timeout_s`` more.
         """
         if self._engine_thread.is_alive():
             self._commands.put(None)
             self._engine_thread.join(timeout_s)
             if self._engine_thread.is_alive():
                 self._commands.put(self._abort_all)
-                self._engine_thread.join()
+                self._engine_thread.join(timeout_s)
         self._events.put(None)
-        self._sender_thread.join()
+        self._sender_thread.join(timeout_s)
+        for thread in (self._engine_thread, self._sender_thread):
+            if thread.is_alive():
+                logger.error("The %s's thread hangs and is left to itself.", thread.name)
         with self._lock:
             left, self._pending = list(self._pending.values()), {}
         return left
@@ -149,6 +164,8 @@ class EngineThread:
         try:
             self._engine.add_request(job.id, job.prompt, job.params)
         except Exception as error:  # noqa: BLE001  one bad prompt must not end the engine for the others
+            # A part of it may be there: the first of several sequences, or all but its grammar.
+            self._engine.abort_request([job.id])
             self._forget(job)
             self._events.put(partial(self._handler.refused, job, error))
 
@@ -179,19 +196,20 @@ class EngineThread:
     def _send(self) -> None:
         asked: set[str] = set()
         next_check = time.monotonic() + CANCEL_CHECK_S
+        more = False
         while True:
             try:
-                event = self._events.get(timeout=max(0.0, next_check - time.monotonic()))
-            except queue.Empty:
-                event = self._nothing
-            if event is None:
-                return
-            try:
+                event = self._events.get(timeout=0.0 if more else max(0.0, next_check - time.monotonic()))
+                if event is None:
+                    return
                 event()
+            except queue.Empty:
+                more = self._rest()
             except Exception:
                 # Without this thread nobody would be answered any more.
                 logger.exception("A response could not be sent.")
             if time.monotonic() >= next_check:
+                more = self._rest()
                 if os.getppid() != self._server:
                     # Killed, the server can't end its model processes; one that generates would go on.
                     os._exit(1)
@@ -199,8 +217,12 @@ class EngineThread:
                 self._find_cancelled(asked)
                 next_check = time.monotonic() + CANCEL_CHECK_S
 
-    def _nothing(self) -> None:
-        """No event came: only look for cancelled requests."""
+    def _rest(self) -> bool:
+        try:
+            return self._handler.rest()
+        except Exception:
+            logger.exception("What can wait could not be done.")
+            return False
 
     def _find_cancelled(self, asked: set[str]) -> None:
         with self._lock:

@@ -32,6 +32,19 @@ def read_inputs(request: Any) -> dict[str, Any]:
     return {tensor.name(): tensor.as_numpy().reshape(-1) for tensor in request.inputs()}
 
 
+MAX_ERROR_CHARACTERS = 500
+
+
+def sentence(error: object) -> str:
+    """What ``error`` says, as one line that a response can carry.
+
+    It may quote what the client sent: at any length, and with halves of characters, which can't be encoded.
+    """
+    text = " ".join(str(error)[: 2 * MAX_ERROR_CHARACTERS].split())
+    text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
+    return text if len(text) <= MAX_ERROR_CHARACTERS else f"{text[:MAX_ERROR_CHARACTERS]} ..."
+
+
 def scalar(inputs: dict[str, Any], name: str) -> Any:
     """The one element of an optional input, or None where it wasn't sent."""
     values = inputs.get(name)
@@ -41,6 +54,8 @@ def scalar(inputs: dict[str, Any], name: str) -> Any:
 def read_prompt(inputs: dict[str, Any], tokenize: Tokenize | None) -> tuple[str, Any]:
     """The prompt's text, and what vLLM takes for it: tokens, or the text (with images where some came)."""
     raw = scalar(inputs, "text_input")
+    if raw is None:
+        raise ParameterError("The input `text_input` is missing: send the prompt in it.")
     text = raw.decode("utf-8") if isinstance(raw, bytes) else str(raw)
     images = inputs.get("image")
     if images is None or not images.size:

@@ -51,10 +51,17 @@ def join(held: list[EngineCoreOutput], last: EngineCoreOutput) -> None:
 
 
 def holding(process: Process) -> Process:
-    """``OutputProcessor.process_outputs`` that sees the first token of a held request, and its end."""
+    """``OutputProcessor.process_outputs`` that sees the first token of a held request, and its end.
+
+    Only the times between a held request's tokens are counted at each step, as vLLM counts them.
+    """
 
     def process_what_is_told(
-        processor: Any, outputs: list[EngineCoreOutput], *args: Any, **named: Any
+        processor: Any,
+        outputs: list[EngineCoreOutput],
+        engine_core_timestamp: float | None = None,
+        iteration_stats: Any = None,
+        **named: Any,
     ) -> Any:
         states, told = processor.request_states, []
         for output in outputs:
@@ -66,11 +73,16 @@ def holding(process: Process) -> Process:
             elif (held := state.held) is not None:
                 if is_plain(output):
                     held.append(output)
+                    if iteration_stats is not None:
+                        times = state.stats
+                        between = engine_core_timestamp - times.last_token_ts
+                        iteration_stats.inter_token_latencies_iter.append(between)
+                        times.last_token_ts = engine_core_timestamp
                     continue
                 join(held, output)
                 held.clear()
             told.append(output)
-        return process(processor, told, *args, **named)
+        return process(processor, told, engine_core_timestamp, iteration_stats, **named)
 
     return process_what_is_told
 
