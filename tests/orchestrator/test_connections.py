@@ -81,11 +81,11 @@ async def test_places_are_kept_for_health(start: Start, scripted_triton: TritonP
         streams = [await stack.enter_async_context(connected(client)) for _ in range(3)]
         for raw in streams:
             await raw.send(head("GET", f"/stream/{job_id}"))
-            await raw.reader.readuntil(b"retry")
+            await raw.reader.readuntil(b"\r\n\r\n")
         # The client's own connection is the fourth; what comes now has a place for health alone.
         async with connected(client) as busy:
             await busy.send(head("GET", f"/stream/{job_id}"))
-            await busy.reader.readuntil(b"retry")
+            await busy.reader.readuntil(b"\r\n\r\n")
             for path in ("/health", "/health/live", "/metrics"):
                 async with connected(client) as raw:
                     await raw.send(head("GET", path, version="1.0"))

@@ -34,7 +34,8 @@ CONSTRAINTS = [
     {"regex": "[z-a]"}, {"regex": 5}, {"grammar": ""}, {"grammar": "root ::= ("},
     {"grammar": "root ::= root"}, {"grammar": "start: start"}, {"grammar": "x ::= \"a\""},
     {"grammar": ["root"]}, {"choice": []}, {"choice": [""]}, {"choice": ["\n", "\""]}, {"choice": "ab"},
-    {"choice": [1]}, {"json_object": False}, {"json_object": "x"}, {"structural_tag": "{}"}, {"structural_tag": "5"},
+    {"choice": [1]}, {"json_object": False}, {"json_object": "x"}, {"structural_tag": "{}"},
+    {"structural_tag": "5"},
     {}, [], 5, None, {"json": "{}", "regex": "a"}, {"_backend": "outlines", "regex": "a"}, {"other": 1},
 ]  # fmt: skip
 FIELDS = [
