@@ -35,8 +35,8 @@ CONSTRAINTS = [
     {"grammar": "root ::= root"}, {"grammar": "start: start"}, {"grammar": "x ::= \"a\""},
     {"grammar": ["root"]}, {"choice": []}, {"choice": [""]}, {"choice": ["\n", "\""]}, {"choice": "ab"},
     {"choice": [1]}, {"json_object": False}, {"json_object": "x"}, {"structural_tag": "{}"},
-    {"structural_tag": "5"},
-    {}, [], 5, None, {"json": "{}", "regex": "a"}, {"_backend": "outlines", "regex": "a"}, {"other": 1},
+    {"structural_tag": "5"}, {}, [], 5, None, {"json": "{}", "regex": "a"}, {"other": 1},
+    {"_backend": "outlines", "regex": "a"},
 ]  # fmt: skip
 FIELDS = [
     "n", "presence_penalty", "frequency_penalty", "repetition_penalty", "temperature", "watermarking",

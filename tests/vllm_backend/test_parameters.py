@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tritonclient import grpc
 
+from tests.direct import CHANNEL
 from tests.triton_process import TritonProcess
 from tests.vllm_backend.client import Stream, ask, tensor
 from tests.vllm_backend.odd_parameters import generate
@@ -133,7 +134,7 @@ def test_a_constraint_that_is_not_supported_does_not_decide_for_others(vllm_trit
 
 def test_a_request_without_a_prompt_is_refused(vllm_triton: TritonProcess) -> None:
     """Without ``text_input`` there is nothing to answer, and the error says so."""
-    with grpc.InferenceServerClient(vllm_triton.grpc_url) as client:
+    with grpc.InferenceServerClient(vllm_triton.grpc_url, channel_args=CHANNEL) as client:
         answers: list[Any] = []
         client.start_stream(lambda result, error: answers.append(error or result))
         client.async_stream_infer("gemma2", [tensor("stream", value=False)])

@@ -204,21 +204,23 @@ class EngineThread:
                     return
                 event()
             except queue.Empty:
-                more = self._rest()
+                more = self._rest(asked, check=False)
             except Exception:
                 # Without this thread nobody would be answered any more.
                 logger.exception("A response could not be sent.")
             if time.monotonic() >= next_check:
-                more = self._rest()
-                if os.getppid() != self._server:
-                    # Killed, the server can't end its model processes; one that generates would go on.
-                    os._exit(1)
-                asked &= self._pending.keys()
-                self._find_cancelled(asked)
+                more = self._rest(asked, check=True)
                 next_check = time.monotonic() + CANCEL_CHECK_S
 
-    def _rest(self) -> bool:
+    def _rest(self, asked: set[str], *, check: bool) -> bool:
+        """Let the handler do what can wait, and on ``check`` look after clients. True: it has more to do."""
+        if check and os.getppid() != self._server:
+            # Killed, the server can't end its model processes; one that generates would go on.
+            os._exit(1)
         try:
+            if check:
+                asked &= self._pending.keys()
+                self._find_cancelled(asked)
             return self._handler.rest()
         except Exception:
             logger.exception("What can wait could not be done.")

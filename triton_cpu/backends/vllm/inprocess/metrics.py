@@ -20,13 +20,13 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 
 MAX_QUEUED = 100_000
 """Engine steps that may wait; beyond that they are dropped and counted, so memory stays bounded."""
-SHARE = 0.01
+SHARE = 0.002
 """How much of a busy server's time goes into observing the times between tokens ..."""
-MAX_CREDIT_S = 0.03
+MAX_CREDIT_S = 0.02
 """... and how much of that can be saved up."""
 MAX_DELAY_S = 0.05
 """How long the last answer of a server that was busy waits, at most, for what was put off."""
-CHUNK = 64
+CHUNK = 16
 """Observations between two looks at the clock."""
 
 TTFT_S = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]
@@ -155,7 +155,7 @@ class MetricsReporter:
         """Report what the engine has recorded, before the answers that it is about.
 
         Times between tokens are as many calls as tokens: while the server is ``busy``, others wait for the
-        two cores that these calls take, so they get a hundredth of the time, saved up beforehand or now.
+        two cores that these calls take, so they get a small share of the time, saved up beforehand or now.
         """
         families = self._families
         if families is None:
