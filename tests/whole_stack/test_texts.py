@@ -75,3 +75,24 @@ def test_a_loop_is_never_ok(stack: LocalStack, count: int) -> None:
         assert result["attempts"] == 3
     else:
         assert len(set(result["feedback"].split())) > 5
+
+
+def test_ordinary_sentences_are_no_instructions(stack: LocalStack) -> None:
+    """A colon behind a word such as system, mark or model gives the grader no orders."""
+    sentences = [
+        "Sistema: conjunt d'òrgans que treballen junts.",
+        "Nota: 3 planetes no tenen llunes.",
+        "Model: HP 3000, i va molt lent.",
+        "El sistema solar: vuit planetes.",
+    ]
+    for result in results(stack, [item(number, text) for number, text in enumerate(sentences)]):
+        assert "instruction_like" not in result["flags"]
+
+
+@pytest.mark.parametrize("filler", [".", "\n"], ids=["dots", "line breaks"])
+def test_a_class_is_marked_beside_texts_that_are_nearly_all_filler(stack: LocalStack, filler: str) -> None:
+    """Sixty of them, and the class behind them has its marks while the deadline of a request lasts."""
+    odd = [item(number, "El sistema solar " + filler * 19_900) for number in range(60)]
+    waiting = call(f"{stack.url}/evaluate", {"items": odd})
+    assert [result["status"] for result in results(stack, CLASS)] == ["ok"] * len(CLASS)
+    events(stack.url + waiting["stream_url"])
