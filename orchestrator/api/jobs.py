@@ -61,10 +61,12 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 def _last_event_id(request: web.Request) -> int:
-    text = request.headers.get("Last-Event-ID") or request.query.get("last_event_id") or "0"
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+    """The header's, which a browser sends when it comes back, before that of the address it began with."""
+    given = request.headers.get("Last-Event-ID"), request.query.get("last_event_id")
+    numbers = [text for text in given if text]
+    if not all(text.isascii() and text.isdigit() and len(text) <= 9 for text in numbers):
         raise _not_an_event()
-    return int(text)
+    return int(numbers[0]) if numbers else 0
 
 
 def _not_an_event() -> ApiError:

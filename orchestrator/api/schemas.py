@@ -32,7 +32,8 @@ class ItemIn(BaseModel):
     id_alumno: Annotated[NotBlank, BeforeValidator(_digits)] = Field(
         description="Your name for the student. It may repeat. A whole number is taken as text.",
         examples=["A001"],
-        json_schema_extra={"type": ["string", "integer"]},
+        # Larger numbers lose digits in JSON readers, ours among them.
+        json_schema_extra={"type": ["string", "integer"], "minimum": -(2**63), "maximum": 2**64 - 1},
     )
     curso: NotBlank = Field(description="The school year.", examples=["3r ESO"])
     consigna: NotBlank = Field(description="The prompt.", examples=["Descriu el cicle de l'aigua."])

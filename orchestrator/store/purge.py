@@ -1,17 +1,16 @@
-"""Forgetting, in small steps: texts of ended jobs, events of expired ones, and at last their traces.
+"""Forgetting, in small steps: texts and events of expired jobs, and at last their traces.
 
 SQLite overwrites what is deleted (`secure_delete`), in the write-ahead log first: only once that was emptied
 into the database is a text gone from both.
 """
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, select, update
 
-from orchestrator.jobs import TERMINAL
 from orchestrator.store.database import Database
 from orchestrator.store.tables import events, items, jobs, provenances
 
-TERMINAL_WORDS = tuple(status.value for status in TERMINAL)
 TOMBSTONES_A_STEP = 100
+CHUNKS_A_STEP = 5
 EVENTS_A_STEP = 200
 
 
@@ -26,11 +25,7 @@ class Purge:
     async def step(self, now: float, tombstone_ttl_s: float) -> bool:
         """Does one step of the most urgent kind; false when nothing is left to do."""
         self.blocked = False
-        if (
-            await self._ended_items()
-            or await self._expired_job(now)
-            or await self._tombstones(now - tombstone_ttl_s)
-        ):
+        if await self._expired_job(now) or await self._tombstones(now - tombstone_ttl_s):
             self._traces = True
             return True
         if self._traces and not await self._database.vacuum():
@@ -38,32 +33,20 @@ class Purge:
             self._traces = self.blocked
         return self._traces
 
-    async def _ended_items(self) -> bool:
-        """A student's text is kept only until it is marked."""
-        ended = (
-            select(jobs.c.id)
-            .where(jobs.c.status.in_(TERMINAL_WORDS), jobs.c.purged_at.is_(None))
-            .where(exists().where(items.c.job_id == jobs.c.id))
-            .limit(1)
-        )
-        async with self._database.write() as connection:
-            found = list(await connection.scalars(ended))
-            if found:
-                await connection.execute(delete(items).where(items.c.job_id.in_(found)))
-        return bool(found)
-
     async def _expired_job(self, now: float) -> bool:
         due = select(jobs.c.id).where(jobs.c.expires_at <= now, jobs.c.purged_at.is_(None)).limit(1)
         async with self._database.write() as connection:
             job_id = await connection.scalar(due)
             if job_id is None:
                 return False
-            some = select(events.c.number).where(events.c.job_id == job_id).limit(EVENTS_A_STEP)
-            numbers = list(await connection.scalars(some))
-            if numbers:
-                await connection.execute(
-                    delete(events).where(events.c.job_id == job_id, events.c.number.in_(numbers))
-                )
+            some_texts = select(items.c.chunk).where(items.c.job_id == job_id).limit(CHUNKS_A_STEP)
+            some_events = select(events.c.number).where(events.c.job_id == job_id).limit(EVENTS_A_STEP)
+            if chunks := list(await connection.scalars(some_texts)):
+                gone_texts = delete(items).where(items.c.job_id == job_id, items.c.chunk.in_(chunks))
+                await connection.execute(gone_texts)
+            elif numbers := list(await connection.scalars(some_events)):
+                gone_events = delete(events).where(events.c.job_id == job_id, events.c.number.in_(numbers))
+                await connection.execute(gone_events)
             else:
                 await connection.execute(delete(provenances).where(provenances.c.job_id == job_id))
                 gone = update(jobs).where(jobs.c.id == job_id)

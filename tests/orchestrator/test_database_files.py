@@ -132,14 +132,14 @@ async def test_a_reader_of_the_log_is_waited_for(
     start: Start, scripted_triton: TritonProcess, tmp_path: Path
 ) -> None:
     """Somebody who reads keeps the log from being emptied: that is seen, and tried again."""
-    async with start(scripted_triton, purge_interval_s=3600) as client:
+    async with start(scripted_triton, purge_interval_s=3600, job_ttl_seconds=3600) as client:
         await client.stream(await client.submit(make_items(20)))
         purge = client.service.store.purge
         with closing(sqlite3.connect(tmp_path / "jobs.sqlite3", isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM jobs").fetchone()
             for _ in range(10):
-                assert await purge.step(time.time(), 3600)
+                assert await purge.step(time.time() + 3601, 7200)
             blocked = purge.blocked
             assert blocked
             assert (tmp_path / "jobs.sqlite3-wal").stat().st_size > 0

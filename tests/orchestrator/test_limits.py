@@ -128,16 +128,17 @@ async def until_expired(ttl_s: float) -> None:
     await asyncio.sleep(ttl_s)
 
 
-async def test_texts_are_deleted_once_they_are_marked(start: Start, scripted_triton: TritonProcess) -> None:
-    """What students wrote is kept no longer than it is needed; results stay."""
-    async with start(scripted_triton, purge_interval_s=3600) as client:
+async def test_texts_stay_until_their_job_expires(start: Start, scripted_triton: TritonProcess) -> None:
+    """Exports can have them as long as they have marks; then all that students wrote is deleted."""
+    async with start(scripted_triton, purge_interval_s=3600, job_ttl_seconds=3600) as client:
         job_id = await client.submit(make_items(150))
         await client.stream(job_id)
         store = client.service.store
-        job = await store.job(job_id)
-        assert job is not None
-        assert len((await store.unfinished(job)).items) == 150
-        while await store.purge.step(time.time(), 3600):
+        while await store.purge.step(time.time(), 7200):
             pass
-        assert (await store.unfinished(job)).items == []
+        assert len(await store.items(job_id)) == 150
         assert len((await client.call("GET", f"/results/{job_id}"))[1]["results"]) == 150
+        while await store.purge.step(time.time() + 3601, 7200):
+            pass
+        assert await store.items(job_id) == []
+        assert await store.events(job_id, 0) == []
