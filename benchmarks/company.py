@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.client import Client, deadline
@@ -23,27 +24,41 @@ from tests.triton_process import ROOT, TritonProcess
 TIMEOUT_S = 600.0
 HEAD_START_S = 2.0
 TEXTS = 60
+MANY_TEXTS = 500
 LETTERS = "letters"
 FILLERS = {
     LETTERS: "El sistema solar " + "a" * 19_900,
     "dots": "El sistema solar " + "." * 19_900,
     "newlines": "El model " + "\n" * 19_900,
-    "words": "La pluja mulla els carrers. " * 710,
 }
+SENTENCES = 75
+"""So many of ours fill the model's context."""
 MOST_TIMES_LETTERS = 2.0
 MOST_AFTER_CANCEL_S = 2.0
 """So much later than alone a class may be done that comes after a job was cancelled."""
 
 
 def odd_texts(filler: str) -> list[dict[str, str]]:
+    return as_items(f"{number} {FILLERS[filler]}" for number in range(TEXTS))
+
+
+def full_texts(seed: int) -> list[dict[str, str]]:
+    """Ordinary texts that leave no room in the prompt: each takes the model as long as any can."""
+    return as_items(
+        " ".join(f"{seed + number}.{place}: la pluja mulla els carrers." for place in range(SENTENCES))
+        for number in range(MANY_TEXTS)
+    )
+
+
+def as_items(texts: Iterable[str]) -> list[dict[str, str]]:
     return [
         {
             "id_alumno": f"O{number}",
             "curso": "3r ESO",
             "consigna": "Explica què és la fotosíntesi.",
-            "respuesta": f"{number} {FILLERS[filler]}",
+            "respuesta": text,
         }
-        for number in range(TEXTS)
+        for number, text in enumerate(texts)
     ]
 
 
@@ -58,7 +73,7 @@ async def measure(options: argparse.Namespace, run_dir: Path) -> list[Figure]:
     items = json.loads((ROOT / "examples" / "class.json").read_text(encoding="utf-8"))["items"]
     alone: list[float] = []
     beside: dict[str, list[float]] = {filler: [] for filler in FILLERS}
-    cancelled: dict[str, list[float]] = {filler: [] for filler in FILLERS}
+    cancelled: list[float] = []
     async with Service(run_dir, server=TritonProcess.vllm(run_dir / "triton")) as service:
         client = Client(service.port)
         await time_class(client, items)  # the first requests warm the model processes up
@@ -70,9 +85,10 @@ async def measure(options: argparse.Namespace, run_dir: Path) -> list[Figure]:
                     await asyncio.sleep(options.head_start_s)
                     beside[filler].append(await time_class(client, items))
                     await client.follow(job_id)
-                    job_id = await client.submit(odd_texts(filler))
-                    await client.cancel(job_id)
-                    cancelled[filler].append(await time_class(client, items))
+                job_id = await client.submit(full_texts(number * MANY_TEXTS))
+                await asyncio.sleep(options.head_start_s)
+                await client.cancel(job_id)
+                cancelled.append(await time_class(client, items))
             shown = ", ".join(f"{filler} {times[-1]:.2f} s" for filler, times in beside.items())
             print(f"round {number + 1}: alone {alone[-1]:.2f} s, beside {shown}", flush=True)
     usual = statistics.median(alone)
@@ -84,9 +100,9 @@ async def measure(options: argparse.Namespace, run_dir: Path) -> list[Figure]:
         figures.append(
             Figure(f"beside {filler} to beside {LETTERS}", times / letters, "", MOST_TIMES_LETTERS)
         )
-    for filler, delays in cancelled.items():
-        later = statistics.median(delays) - usual
-        figures.append(Figure(f"later than alone, {filler} cancelled", later, "s", MOST_AFTER_CANCEL_S))
+    later = statistics.median(cancelled) - usual
+    figures.append(Figure(f"after {MANY_TEXTS} full texts, cancelled", usual + later, "s"))
+    figures.append(Figure("that is later than alone by", later, "s", MOST_AFTER_CANCEL_S))
     return figures
 
 
