@@ -79,8 +79,8 @@ def build_openapi(settings: Settings) -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     gone = {"404": _error("There is no such job."), "410": _error("The job has expired.")}
     after = {
-        "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
-        "description": "Go on behind this event.",
+        "schema": {"type": "string", "pattern": "^[0-9]{0,9}$"},
+        "description": "Go on behind this event; empty means from the first.",
     }
     key = {
         "name": "Idempotency-Key",

@@ -16,9 +16,15 @@ ITEM_FIELDS = ("id_alumno", "curso", "consigna", "respuesta")
 SHAPE = '{"items": [{"id_alumno": ..., "curso": ..., "consigna": ..., "respuesta": ...}]}'
 
 
+# Larger numbers lose digits in JSON readers, ours among them.
+WHOLE_NUMBERS = (-(2**63), 2**64 - 1)
+
+
 def _digits(value: Any) -> Any:
-    """Tables write student numbers without quotes. Only whole numbers have one way to be written."""
-    return str(value) if type(value) is int else value
+    """Tables write student numbers without quotes, and as 12.0 where a cell of their column is empty."""
+    least, most = WHOLE_NUMBERS
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return str(int(value)) if whole and least <= value <= most else value
 
 
 NotBlank = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -32,8 +38,11 @@ class ItemIn(BaseModel):
     id_alumno: Annotated[NotBlank, BeforeValidator(_digits)] = Field(
         description="Your name for the student. It may repeat. A whole number is taken as text.",
         examples=["A001"],
-        # Larger numbers lose digits in JSON readers, ours among them.
-        json_schema_extra={"type": ["string", "integer"], "minimum": -(2**63), "maximum": 2**64 - 1},
+        json_schema_extra={
+            "type": ["string", "integer"],
+            "minimum": WHOLE_NUMBERS[0],
+            "maximum": WHOLE_NUMBERS[1],
+        },
     )
     curso: NotBlank = Field(description="The school year.", examples=["3r ESO"])
     consigna: NotBlank = Field(description="The prompt.", examples=["Descriu el cicle de l'aigua."])
