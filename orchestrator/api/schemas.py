@@ -16,8 +16,8 @@ ITEM_FIELDS = ("id_alumno", "curso", "consigna", "respuesta")
 SHAPE = '{"items": [{"id_alumno": ..., "curso": ..., "consigna": ..., "respuesta": ...}]}'
 
 
-# Larger numbers lose digits in JSON readers, ours among them.
-WHOLE_NUMBERS = (-(2**63), 2**64 - 1)
+# Further ones lose digits on the way through programs that keep numbers as most do: these need quotes.
+WHOLE_NUMBERS = (1 - 2**53, 2**53 - 1)
 
 
 def _digits(value: Any) -> Any:

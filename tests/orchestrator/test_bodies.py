@@ -175,7 +175,7 @@ def test_a_whole_number_is_an_id(written: str, text: str) -> None:
     assert parse(body('"x"', id_alumno=written))[0].id_alumno == text
 
 
-@pytest.mark.parametrize("written", ["1.5", "true", "null", "[1]", "123456789012345678901234567890"])
+@pytest.mark.parametrize("written", ["1.5", "true", "null", "[1]", "9007199254740992", "-1e300"])
 def test_what_has_more_than_one_way_to_be_written_is_no_id(written: str) -> None:
     """A decimal number, or one with more digits than are kept, could not be joined with its student again."""
     error = refusal(body('"x"', id_alumno=written))
