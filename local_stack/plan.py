@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ DRAIN_TIMEOUT_S = "4"
 """Shorter than in production: Ctrl-C has to end everything within ten seconds."""
 
 DEMO_START_TIMEOUT_S = "180"
+NAME_ON_HUB = re.compile(r"\w[\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
 class PlanError(ValueError):
@@ -75,6 +77,10 @@ def make_plan(env: Mapping[str, str]) -> Plan:
     model = env.get("MODEL_NAME") or str(DEMO_MODEL)
     if Path(model).is_dir():
         model = str(Path(model).resolve())
+    elif not NAME_ON_HUB.fullmatch(model):
+        raise PlanError(
+            f"MODEL_NAME={model}: there is no such folder, and it is no name on the hub, such as owner/name."
+        )
     notice_file = Path(model) / "NOTICE.txt"
     notice = env.get("MODEL_NOTICE") or ""
     if not notice and notice_file.is_file():

@@ -58,7 +58,11 @@ async def serve(settings: Settings) -> int:
         try:
             await site.start()
         except OSError as error:
-            raise StartError(f"can't listen on {settings.host}:{settings.port}: {error.strerror}") from None
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise StartError(
+                f"HOST={settings.host}, PORT={settings.port} can't be used ({reason}): "
+                "set PORT to a free one, and HOST to an address of this machine"
+            ) from None
         port = runner.addresses[0][1]
         log.info(
             "started",

@@ -36,7 +36,9 @@ def repeated_names(body: bytes, fields: Sequence[str], count: int) -> list[dict[
     ]
     if problems:
         return problems
-    items = whole.items[0] if isinstance(whole.items[0], list) else []
+    if not isinstance(whole, _Object) or not whole.items or not isinstance(whole.items[0], list):
+        return []
+    items = whole.items[0]
     return [
         {"index": index, "field": field}
         for index, item in enumerate(items)

@@ -80,7 +80,10 @@ def parse_request(body: bytes, settings: Settings) -> tuple[list[Item], Priority
     if repeated:
         raise _invalid([{**place, "message": "is given twice; give it once"} for place in repeated])
     if raw is None or raw == []:
-        message = f"There are no items; send at least one, as in {SHAPE}."
+        one = (
+            " This is one item: put it into a list with that name." if set(ITEM_FIELDS) & data.keys() else ""
+        )
+        message = f"There are no items; send at least one, as in {SHAPE}.{one}"
         raise ApiError(HTTPStatus.BAD_REQUEST, "no_items", message)
     if isinstance(raw, list) and len(raw) > settings.max_items:
         raise ApiError(

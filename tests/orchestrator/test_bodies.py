@@ -162,6 +162,13 @@ def test_what_is_given_twice_is_not_lost_in_silence(content: str, index: int | N
     assert [(problem["index"], problem["field"]) for problem in error.details["problems"]] == [(index, field)]
 
 
+def test_one_item_alone_is_told_where_it_belongs() -> None:
+    """A person's first try: the refusal shows the right shape."""
+    error = refusal(b'{"id_alumno": "A1", "curso": "1r", "consigna": "c", "respuesta": "r"}')
+    assert (error.status, error.code) == (400, "no_items")
+    assert error.message.endswith("This is one item: put it into a list with that name.")
+
+
 def test_a_text_that_is_the_name_of_a_field_is_no_repetition() -> None:
     answers = ["respuesta", "items", "id_alumno"]
     assert [item.respuesta for item in parse(body(*map(json.dumps, answers)))] == answers

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,17 @@ console.log(JSON.stringify({
   rows: elements.rows.children.map((row) => [row.className, ...row.children.map((cell) => cell.textContent)]),
 }));
 """
+ANOTHER = """
+const first = source;
+first.onmessage({ data: JSON.parse(process.argv[1])[0] });
+watch("second");
+const rows = elements.rows.children.length;
+leave();
+console.log(JSON.stringify({
+  closed: [first.closed, source.closed], url: source.url, rows,
+  hidden: [elements.marks.hidden, elements.links.hidden],
+}));
+"""
 
 
 async def test_the_page_says_what_the_marks_are_worth(start: Start) -> None:
@@ -63,7 +75,35 @@ def test_texts_never_become_markup() -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is missing: the page's script is not run.")
+async def run_in_node(asked: str, events: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the page's script shows, once `asked` was run behind it with the events as its argument."""
+    script = BROWSER + (WEB / "page.js").read_text("utf-8") + asked
+    argument = json.dumps([json.dumps(event) for event in events])
+    node = await asyncio.create_subprocess_exec(
+        "node", "-e", script, argument, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(NODE_TIMEOUT_S):
+        out, err = await node.communicate()
+    assert node.returncode == 0, err.decode()
+    shown: dict[str, Any] = json.loads(out)
+    return shown
+
+
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None, reason="Node.js is missing: the page's script is not run."
+)
+
+
+@needs_node
+async def test_another_job_takes_the_place_of_the_first(start: Start, scripted_triton: TritonProcess) -> None:
+    """The first one's stream is closed and its rows are gone; so are the links once a file is refused."""
+    async with start(scripted_triton) as client:
+        heard = await client.stream(await client.submit(make_items(12)))
+    shown = await run_in_node(ANOTHER, heard.events)
+    assert shown == {"closed": [True, True], "url": "stream/second", "rows": 0, "hidden": [True, True]}
+
+
+@needs_node
 async def test_it_shows_a_real_jobs_results(start: Start, scripted_triton: TritonProcess) -> None:
     """Fed with a job's real events, the script shows every mark with its student, and then closes."""
     items = make_items(12)
@@ -71,16 +111,8 @@ async def test_it_shows_a_real_jobs_results(start: Start, scripted_triton: Trito
     items[5]["id_alumno"] = "<b>A5</b>"
     async with start(scripted_triton) as client:
         heard = await client.stream(await client.submit(items))
-    events = json.dumps([json.dumps(event) for event in heard.events])
-    script = BROWSER + (WEB / "page.js").read_text("utf-8") + ASK
-    node = await asyncio.create_subprocess_exec(
-        "node", "-e", script, events, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    async with asyncio.timeout(NODE_TIMEOUT_S):
-        out, err = await node.communicate()
-    assert node.returncode == 0, err.decode()
-    shown = json.loads(out)
-    assert (shown["url"], shown["csv"]) == ("stream/a%2Fb", "results/a%2Fb?format=csv")
+    shown = await run_in_node(ASK, heard.events)
+    assert (shown["url"], shown["csv"]) == ("stream/a%2Fb", "results/a%2Fb?format=csv&locale=ca")
     assert shown["xlsx"] == "results/a%2Fb?format=xlsx"
     assert shown["closed"]
     assert shown["state"].startswith("Acabada: 12 textos, 1 sense nota")

@@ -53,26 +53,39 @@ function show(envelope) {
   return true;
 }
 
-function watch(jobId) {
-  byId("job").hidden = false;
+let events = null; // of the job that is shown
+
+function leave() {
+  if (events) events.close();
+  events = null;
   byId("rows").replaceChildren();
+  byId("done").value = 0;
+  for (const part of ["done", "links", "marks"]) byId(part).hidden = true;
+}
+
+function watch(jobId) {
+  leave();
+  for (const part of ["job", "done", "links", "marks"]) byId(part).hidden = false;
   byId("state").textContent = "En espera";
-  for (const format of ["xlsx", "csv"]) {
-    byId(format).href = `results/${encodeURIComponent(jobId)}?format=${format}`;
-  }
-  const events = new EventSource(`stream/${encodeURIComponent(jobId)}`);
-  events.onmessage = (message) => {
-    if (show(JSON.parse(message.data))) events.close();
+  const results = `results/${encodeURIComponent(jobId)}`;
+  byId("xlsx").href = `${results}?format=xlsx`;
+  byId("csv").href = `${results}?format=csv&locale=ca`;
+  const own = new EventSource(`stream/${encodeURIComponent(jobId)}`);
+  events = own;
+  own.onmessage = (message) => {
+    if (show(JSON.parse(message.data))) own.close();
   };
   // The browser comes back by itself, with the id of the last event; an answer other than a stream is final.
-  events.onerror = () => {
-    if (events.readyState === EventSource.CLOSED) byId("state").textContent = "No hi ha aquesta feina, o ja ha caducat.";
+  own.onerror = () => {
+    if (own.readyState === EventSource.CLOSED) byId("state").textContent = "No hi ha aquesta feina, o ja ha caducat.";
   };
 }
 
 async function send(submitted) {
   submitted.preventDefault();
+  leave();
   byId("job").hidden = false;
+  byId("state").textContent = "S'envia";
   const answer = await fetch("evaluate", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
