@@ -42,8 +42,8 @@ def test_every_alert_is_shown_to_fire_and_not_to() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_alert_says_what_is_wrong_and_the_readme_what_to_do(name: str) -> None:
-    """Each alert has a severity and a sentence, and its runbook is a line of the README that names it."""
+def test_alert_says_what_is_wrong_and_a_readme_what_to_do(name: str) -> None:
+    """Each alert has a severity and a sentence, and its runbook is a line that names it."""
     rule = RULES[name]
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert rule["annotations"]["summary"].endswith(".")
