@@ -26,8 +26,16 @@ class SettingsError(StartError):
     """One or more environment variables make no sense."""
 
 
+CHARS_A_PLACE = 1000
+"""Of an ordinary text with its assignment: less is in flight only where texts are longer."""
+
+
 def _window(data: dict[str, Any]) -> int:
     return max(1, int(data.get("max_num_seqs", 128)) * 5 // 4)
+
+
+def _chars(data: dict[str, Any]) -> int:
+    return CHARS_A_PLACE * int(data.get("max_in_flight", 1))
 
 
 class Settings(BaseSettings):
@@ -53,6 +61,7 @@ class Settings(BaseSettings):
     max_num_seqs: Annotated[int, Field(ge=1)] = 128
     # A quarter more than vLLM runs at once, so that a freed sequence never waits for us.
     max_in_flight: Annotated[int, Field(ge=1)] = Field(default_factory=_window)
+    max_chars_in_flight: Annotated[int, Field(ge=1)] = Field(default_factory=_chars)
     max_attempts: Annotated[int, Field(ge=1)] = 3
     item_timeout_s: Annotated[float, Field(gt=0)] = 300.0
     probe_interval_s: Annotated[float, Field(gt=0)] = 10.0

@@ -126,6 +126,9 @@ class Dispatcher:
     def _next(self) -> Attempt | None:
         if self.draining or not self._link.up or self.writer.full:
             return None
+        # What waits inside Triton can't be called back: long texts fill it before their number does.
+        if self.flights.chars >= self._settings.max_chars_in_flight:
+            return None
         taken, quarantine = self.flights.places_taken, self.flights.quarantine
         if quarantine.busy(taken):
             return quarantine.next(taken)

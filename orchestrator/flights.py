@@ -46,6 +46,7 @@ class Flights:
         self._wake = wake
         self._in_flight: dict[str, Attempt] = {}
         self._held: list[tuple[Attempt, ItemError]] = []
+        self.chars = 0  # of all items in flight
         self.quarantine = Quarantine(settings.max_in_flight, settings.max_attempts)
 
     def __len__(self) -> int:
@@ -64,6 +65,7 @@ class Flights:
         if len(self._in_flight) == 1:
             next(iter(self._in_flight.values())).in_company = True
         self._in_flight[request_id] = attempt
+        self.chars += attempt.item.chars
         self._metrics.attempts.inc()
 
     # What the link tells.
@@ -119,6 +121,7 @@ class Flights:
         attempt = self._in_flight.pop(request_id, None)
         if attempt is not None:
             attempt.run.in_flight -= 1
+            self.chars -= attempt.item.chars
         return attempt
 
     def _hold(self, attempt: Attempt, error: ItemError) -> None:

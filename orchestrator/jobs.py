@@ -55,6 +55,11 @@ class Item:
     error: ItemError | None = None
 
     @property
+    def chars(self) -> int:
+        """What the model may have to read of it, in characters."""
+        return len(self.curso) + len(self.consigna) + len(self.respuesta)
+
+    @property
     def blank(self) -> bool:
         """Whether there is nothing to read in the answer, as Triton's preprocess sees it, too."""
         return is_blank(self.respuesta)

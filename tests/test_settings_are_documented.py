@@ -29,6 +29,7 @@ ELSEWHERE = {
     "GRAFANA_PORT": "3000",
     "RUN_DIR": ".run",
     "MAX_IN_FLIGHT": "160",
+    "MAX_CHARS_IN_FLIGHT": "160000",
 }
 LINE = re.compile(r"^# ([A-Z][A-Z0-9_]+)=(.*)$")
 

@@ -66,6 +66,20 @@ async def test_a_small_job_does_not_wait_for_a_large_one(
         await client.call("POST", f"/cancel/{large}")
 
 
+async def test_long_texts_fill_the_window_by_their_length(
+    start: Start, scripted_triton: TritonProcess
+) -> None:
+    """Of texts of 600 characters two are in flight where 1000 may be, and all are marked in the end."""
+    long = "[[delay_ms=50]] " + "mot " * 150
+    async with start(scripted_triton, max_chars_in_flight=1000, batch_size=1) as client:
+        job_id = await client.submit(make_items(12, long))
+        for number in range(1, 12):
+            await client.stream(job_id, events=number)
+            assert client.service.dispatcher.in_flight <= 2
+        assert (await client.stream(job_id)).final["failed_items"] == 0
+        assert client.service.dispatcher.flights.chars == 0
+
+
 async def test_an_idempotency_key_makes_one_job(start: Start, scripted_triton: TritonProcess) -> None:
     """The same key and body: the first job again, also at the same time and laid out differently."""
     items = make_items(3)
