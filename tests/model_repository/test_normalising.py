@@ -267,6 +267,15 @@ def test_one_definition() -> None:
     assert link.resolve() == ROOT / "model_repository" / "preprocess" / "1" / "normalising.py"
 
 
+def test_marks_are_bounded_wherever_they_stand() -> None:
+    """Behind a letter of any script and at a text's beginning, more than 32 marks are none."""
+    for letter in ("", "a", "中", "\u0915", "\U00011013", "\n", "a" * 20 + "\u0915" * 20):
+        for text in (letter + "\u0301" * 100, letter + "\u093c" * 100 + "b", letter + "\u0323\u0301" * 50):
+            normal = normalise(text)
+            assert sum(map(bool, map(unicodedata.combining, unicodedata.normalize("NFD", normal)))) <= 33
+            assert normal == normalise(unicodedata.normalize("NFD", text))
+
+
 @pytest.mark.parametrize("script", ["中", "ﷺ", "한", "\U00020000"])
 def test_no_script_is_slow(script: str) -> None:
     """A text in a script without combining marks takes no longer than one in letters with accents."""

@@ -63,7 +63,9 @@ _COMBINING = [code for code in range(0x300, 0x1E950) if unicodedata.combining(ch
 _MARKS = _ranges(_COMBINING, gap=0)
 _MARKED = re.compile(f"[^{_MARKS}]?[{_MARKS}]{{{_MANY_MARKS},}}+")
 # Quicker, and enough for most texts: few ranges, without those of whole scripts that have no marks.
-_MAY_BE_MARKED = re.compile(f"[{_ranges(_COMBINING, gap=256)}]{{{_MANY_MARKS}}}")
+_NEAR_MARKS = _ranges(_COMBINING, gap=256)
+_MAY_BE_MARKED = re.compile(f"[{_NEAR_MARKS}]{{{_MANY_MARKS}}}")
+_STRETCH = re.compile(f"[^{_NEAR_MARKS}]?[{_NEAR_MARKS}]{{{_MANY_MARKS},}}+")
 _DOTLESS_I = re.compile("\u0131(?=[\u0316-\u0333]*+[\u0300-\u0314])")
 
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -134,7 +136,7 @@ def _joined(match: re.Match[str]) -> str:
 def _composed(text: str) -> str:
     """``text`` in NFC, without what would make that slow."""
     if _MAY_BE_MARKED.search(text):
-        text = _MARKED.sub(_fewer_marks, text)
+        text = _STRETCH.sub(lambda found: _MARKED.sub(_fewer_marks, found[0]), text)
     text = unicodedata.normalize("NFC", text)
     if "\u0131" in text:
         # An accent on a dotless i looks as on an i: PDFs have it so.
