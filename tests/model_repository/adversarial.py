@@ -637,7 +637,7 @@ def oddity(rng: random.Random) -> Adversarial:
     sentence = rng.choice(SENTENCES)
     texts = {
         "right to left": f"\u202e{sentence}\u202c \u200f{sentence[::-1]}\u2066",
-        "long": (sentence + " ") * (20_000 // (len(sentence) + 1)),
+        "long": " ".join(f"{number}: {sentence}" for number in range(400))[:20_000],
         "long without blanks": "a" * 20_000,
         "emoji": "👩‍👩‍👧‍👦🏳️‍🌈👍🏽" * rng.randrange(3, 60) + sentence,
         "nul": f"{sentence}\0{sentence}\x00\x01\x1f",
