@@ -23,8 +23,10 @@ _NULS: Final[dict[tuple[bool, ...], str]] = {
 }
 # What our users' texts hold most of beyond ASCII; capitals would let one code page pass for another.
 _LETTERS: Final = "àáâäèéêëíïîòóôöúùûüçñ·ºª’"
+# Written by Word; of its other signs, some are letters elsewhere.
+_WORDS_SIGNS: Final = "“”€¿"
 _CODE_PAGES: Final = {
-    "Windows-1252 (ANSI, Latin-1)": frozenset(_LETTERS.encode("cp1252", "ignore")),
+    "Windows-1252 (ANSI, Latin-1)": frozenset((_LETTERS + _WORDS_SIGNS).encode("cp1252")),
     "Mac Roman": frozenset(_LETTERS.encode("mac_roman", "ignore")),
     "the DOS code page 850": frozenset(_LETTERS.encode("cp850", "ignore")),
 }

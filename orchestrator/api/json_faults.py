@@ -41,8 +41,9 @@ class Fault:
 
 def fault(text: str, pos: int, problem: str) -> Fault:
     """The fault at `pos`, where the parser that read `text` up to there met `problem`."""
-    line = text.count("\n", 0, pos) + 1
-    column = pos - text.rfind("\n", 0, pos)
+    # Old Macs end lines with \r alone, and editors count these, too.
+    line = text.count("\n", 0, pos) + text.count("\r", 0, pos) - text.count("\r\n", 0, pos) + 1
+    column = pos - max(text.rfind("\n", 0, pos), text.rfind("\r", 0, pos))
     index = _item_at(text, pos)
     item = f", item {index}" if index is not None else ""
     reason = _reason(text, pos, problem)

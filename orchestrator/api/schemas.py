@@ -1,5 +1,6 @@
 """What a POST may contain. Checks everything before anything is stored."""
 
+import re
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,15 +17,26 @@ ITEM_FIELDS = ("id_alumno", "curso", "consigna", "respuesta")
 SHAPE = '{"items": [{"id_alumno": ..., "curso": ..., "consigna": ..., "respuesta": ...}]}'
 
 
-# Further ones lose digits on the way through programs that keep numbers as most do: these need quotes.
-WHOLE_NUMBERS = (1 - 2**53, 2**53 - 1)
+EXACT = 2**53
+"""Below it a number with a fraction part is surely the whole number that it looks like."""
 
 
 def _digits(value: Any) -> Any:
     """Tables write student numbers without quotes, and as 12.0 where a cell of their column is empty."""
-    least, most = WHOLE_NUMBERS
-    whole = type(value) is int or (type(value) is float and value.is_integer())
-    return str(int(value)) if whole and least <= value <= most else value
+    if type(value) is float and value.is_integer() and abs(value) < EXACT:
+        value = int(value)
+    return str(value) if type(value) is int else value
+
+
+# The parser reads a whole number of more than 64 bits as a fraction, without its last digits: Google's ids
+# have 21. Quotes make it the text that it is taken for.
+_LONG_ID = re.compile(rb'(?<!\\)("id_alumno"[ \t\n\r]*+:[ \t\n\r]*+)(-?[0-9]{19,}+)(?=[ \t\n\r]*+[,}])')
+
+
+def _has_long_ids(items: Any) -> bool:
+    return isinstance(items, list) and any(
+        isinstance(item, dict) and type(item.get("id_alumno")) is float for item in items
+    )
 
 
 NotBlank = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -38,11 +50,7 @@ class ItemIn(BaseModel):
     id_alumno: Annotated[NotBlank, BeforeValidator(_digits)] = Field(
         description="Your name for the student. It may repeat. A whole number is taken as text.",
         examples=["A001"],
-        json_schema_extra={
-            "type": ["string", "integer"],
-            "minimum": WHOLE_NUMBERS[0],
-            "maximum": WHOLE_NUMBERS[1],
-        },
+        json_schema_extra={"type": ["string", "integer"]},
     )
     curso: NotBlank = Field(description="The school year.", examples=["3r ESO"])
     consigna: NotBlank = Field(description="The prompt.", examples=["Descriu el cicle de l'aigua."])
@@ -92,6 +100,8 @@ def parse_request(body: bytes, settings: Settings) -> tuple[list[Item], Priority
             f"There are {len(raw)} items; at most {settings.max_items} are allowed.",
             {"items": len(raw), "max_items": settings.max_items},
         )
+    if _has_long_ids(raw):
+        data = parse_json(_LONG_ID.sub(rb'\1"\2"', body))
     try:
         request = EvaluateRequest.model_validate(data)
     except ValidationError as error:

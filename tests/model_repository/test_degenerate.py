@@ -37,6 +37,9 @@ LOOPS = (
     "😀" * 40,
     "abcabcabcabcabcabc",
     "Molt bé\n" * 10,
+    "Bé " + "1 " * 12,
+    "Nota: 5, 5, 5, 5, 5, 5, 5, 5",
+    "Bé: 1" + ".000" * 40,
 )
 FEEDBACK = (
     "Bé",
@@ -53,6 +56,8 @@ FEEDBACK = (
     "Parles de la llum, de l'aigua, de les sals, de la fulla i de l'arrel, però no del sucre.",
     "Explica què fa la planta amb la llum, què fa la planta amb l'aigua i què fa amb el diòxid de carboni.",
     "Vegeu https://www.example.org/ciencies/biologia/plantes/fotosintesi",
+    "Cal escriure 1.000.000.000 i no 1000000000; en binari, 255 és 11111111.",
+    "En un mol hi ha 602.214.076.000.000.000.000.000 partícules.",
     "Nivell esperat per a 1r ESO: 1) bé, 2) bé, 3) no.",
 )
 

@@ -70,6 +70,19 @@ def test_a_byte_order_mark_is_taken() -> None:
     assert refusal(body("NaN").encode("utf-8-sig")).details == refusal(body("NaN")).details
 
 
+def test_what_word_writes_is_windows() -> None:
+    """Its quotation marks are letters in other code pages."""
+    assert "Windows-1252" in refusal(body('"“sí” «no» 5 €"').encode("cp1252")).message
+
+
+def test_lines_are_counted_as_editors_count_them() -> None:
+    """Whether they end as on Windows, on Unix or on old Macs, with tabs and emoji before the fault."""
+    text = body('"x"', "\tNaN").replace('"A', '"\U0001f600')
+    places = [refusal(text.replace("\n", end)).details for end in ("\n", "\r\n", "\r")]
+    assert places[0]["line"] == 3
+    assert places[0] == places[1] == places[2]
+
+
 def test_a_damaged_byte_is_told_from_another_encoding() -> None:
     """One bad byte in UTF-8 is named with its place; an Excel workbook is called one."""
     whole = body(json.dumps(TEXT, ensure_ascii=False), '"x"').encode()
@@ -176,15 +189,32 @@ def test_a_text_that_is_the_name_of_a_field_is_no_repetition() -> None:
 
 @pytest.mark.parametrize(
     ("written", "text"),
-    [("1234", "1234"), ("-12", "-12"), ("0", "0"), ('"012"', "012"), ("12.0", "12"), ('"12.0"', "12.0")],
+    [
+        ("1234", "1234"),
+        ("-12", "-12"),
+        ("0", "0"),
+        ('"012"', "012"),
+        ("12.0", "12"),
+        ('"12.0"', "12.0"),
+        ("113370000000000000001", "113370000000000000001"),
+        ("-9223372036854775809", "-9223372036854775809"),
+        ("1" * 256, "1" * 256),
+    ],
 )
 def test_a_whole_number_is_an_id(written: str, text: str) -> None:
     assert parse(body('"x"', id_alumno=written))[0].id_alumno == text
 
 
-@pytest.mark.parametrize("written", ["1.5", "true", "null", "[1]", "9007199254740992", "-1e300"])
+def test_a_long_number_is_an_id_nowhere_else() -> None:
+    """What looks like one within a text stays text."""
+    answer = '"id_alumno": 113370000000000000001, "'
+    items = parse(body(json.dumps(answer), id_alumno="113370000000000000001"))
+    assert (items[0].respuesta, items[0].id_alumno) == (answer, "113370000000000000001")
+
+
+@pytest.mark.parametrize("written", ["1.5", "true", "null", "[1]", "1e30", "9007199254740993.0", "1" * 257])
 def test_what_has_more_than_one_way_to_be_written_is_no_id(written: str) -> None:
-    """A decimal number, or one with more digits than are kept, could not be joined with its student again."""
+    """A decimal number could not be joined with its student again."""
     error = refusal(body('"x"', id_alumno=written))
     assert error.status == 422
     assert error.details["problems"][0]["field"] == "id_alumno"

@@ -38,6 +38,8 @@ IDS = [
     "a\t-1+1",
     "a|=1+1",
     "a =1+1",
+    "a:=1+1",
+    'a:"-A1',
     "+1|cmd' /C calc'!A0",
     "Bé,=cmd|' /C calc'!A0,x",
     "\ufeff﹦1",
@@ -163,7 +165,7 @@ def test_what_a_workbook_cannot_hold_is_shown() -> None:
 
 
 @pytest.mark.parametrize("written", [",", ";"])
-@pytest.mark.parametrize("read", [",", ";", "\t", "|", "\n"])
+@pytest.mark.parametrize("read", [",", ";", "\t", "|", ":", "\n"])
 def test_no_piece_of_a_line_begins_with_a_sign(written: str, read: str) -> None:
     """Split at each separator by a reader that knows no quotes, no piece is one, whatever is dropped."""
     lines = csv_of([name for name in IDS if name not in NUMBERS], written).decode("utf-8-sig").splitlines()
@@ -185,14 +187,25 @@ def test_ids_that_are_numbers_join() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Fa -3 graus.", "2+2=4", "un punt - un altre", "anna@escola.cat", "x = 3", "pont-aqüeducte", "", "’=’"],
+    [
+        "Fa -3 graus.",
+        "2+2=4",
+        "un punt - un altre",
+        "anna@escola.cat",
+        "x = 3",
+        "pont-aqüeducte",
+        "",
+        "’=’",
+        "Bé :-) :-D",
+        "1:-3",
+    ],
 )
 def test_ordinary_texts_are_left_alone(text: str) -> None:
     assert guarded(text) == text
 
 
 @pytest.mark.parametrize(
-    "piece", ["\n", " ", '"', "=", "-", ", ", ';"', "\u200b", "1", " =", "|\u200b", " \t"]
+    "piece", ["\n", " ", '"', "=", "-", ", ", ';"', "\u200b", "1", " =", "|\u200b", " \t", ":=", ":-a"]
 )
 def test_guarding_takes_linear_time(piece: str) -> None:
     """Eight times the text takes about eight times as long, whatever it is made of."""

@@ -41,7 +41,7 @@ def convert(folder: Path, content: bytes, suffix: str, to: str, read: str | None
 
 
 @pytest.mark.parametrize("quote", ["34", ""], ids=["quotes", "no quotes"])
-@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " ", ":"])
 def test_no_cell_is_a_formula(tmp_path: Path, separator: str, quote: str) -> None:
     """Whatever it splits at, and with or without quotes, LibreOffice finds none; without our care it does."""
     read = READ.format(separator=ord(separator), quote=quote)

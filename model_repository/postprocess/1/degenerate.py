@@ -6,7 +6,9 @@ import re
 import zlib
 
 # One character again and again ("0000000000"); of dots and blanks a few more.
-_CHARACTER = re.compile(r"([^\W_])\1{7,}|([^.\s])\2{11,}|\.{25,}|\s{20,}")
+_CHARACTER = re.compile(r"([^\W\d_])\1{7,}|(?<!\d)(\d)\2{9,}|([^.\s])\3{11,}|\.{25,}|\s{20,}")
+# "602.214.076.000.000.000": groups of digits may be equal.
+_LARGE_NUMBER = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?:[. ]\d{3}){2,9}(?!\d)")
 # A piece again and again: "RespostaRespostaResposta…", "bé, bé, bé, bé, bé, ".
 _PIECE = re.compile(r"(.{2,60}?)\1{3,}")
 _MIN_REPEATED_CHARS = 16
@@ -29,12 +31,14 @@ def is_degenerate(feedback: str) -> bool:
     words = _WORD.findall(text)
     if not words or _CHARACTER.search(text):
         return True
-    text = " ".join(text.split())
+    text = _LARGE_NUMBER.sub("1", " ".join(text.split()))
     if max(map(len, words)) > _MAX_WORD_CHARS:
         return True
-    longest = max(map(len, text.split(" ")))
-    # Most feedback is done here: what repeats within a text repeats words, or makes a long one.
-    if len(set(words)) > len(words) - 2 and longest <= _LONG_WORD_CHARS:
+    pieces = text.split(" ")
+    longest = max(map(len, pieces))
+    # Most feedback is done here: what repeats within a text repeats words or numbers, or makes a long one.
+    repeated = max(len(words) - len(set(words)), len(pieces) - len(set(pieces)) - 2)
+    if repeated < 2 and longest <= _LONG_WORD_CHARS:
         return False
     if _PHRASE.search(text) or any(len(m[0]) >= _MIN_REPEATED_CHARS for m in _PIECE.finditer(text)):
         return True

@@ -42,7 +42,7 @@ HIGH_MARK = (
 )
 A_HIGH_MARK = (
     rf"(?:{ARTICLE}\s(?:{MARK}\s(?:de\s)?)?(?:{NUMBER}|{EXCELLENT}){END}"
-    rf"|(?:{ARTICLE}\s)?{HIGH_MARK}|{any_of('full_marks top_marks')}\b)"
+    rf"|(?:{ARTICLE}\s)?{HIGH_MARK}|{any_of('full_marks top_marks full_credit(?!_to_the)')}\b)"
 )
 IS, SHOULD_BE = any_of("es is sera will_be"), any_of(wording.SHOULD_BE)
 VALUE = rf"(?:un\s|una\s|a\s|an\s)?(?:{NUMBER}|{EXCELLENT})\b"

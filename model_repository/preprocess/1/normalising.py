@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterable
 from itertools import groupby
 
 DAMAGED = "\ufffd"
@@ -20,8 +21,8 @@ _MANY_MARKS = 13  # so many, each decomposed, are still no more than MAX_MARKS
 # Always gone: control, format and filler characters. Those that may be part of an emoji come later.
 _INVISIBLE = (
     "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c"
-    "\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e0fff"
+    "\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufdd0-\ufdef\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e0fff"
 )
 _SPACES = "\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\u2800"
 _OPENED = {
@@ -43,9 +44,28 @@ _JOINERS = re.compile(
 )
 _HAS_JOINERS = re.compile("[\u200d\ufe0e\ufe0f\U000e0020-\U000e007f]")
 
-_MARKS = "".join(chr(code) for code in range(0x300, 0x1E950) if unicodedata.combining(chr(code)))
+
+def _ranges(codes: Iterable[int], gap: int) -> str:
+    """Ascending ``codes`` as ranges of a character class, those with ``gap`` or fewer between them as one.
+
+    One by one they would be looked at one after the other for each character of a text.
+    """
+    ranges: list[list[int]] = []
+    for code in codes:
+        if ranges and code - ranges[-1][1] <= gap + 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+
+
+_COMBINING = [code for code in range(0x300, 0x1E950) if unicodedata.combining(chr(code))]
+_MARKS = _ranges(_COMBINING, gap=0)
 _MARKED = re.compile(f"[^{_MARKS}]?[{_MARKS}]{{{_MANY_MARKS},}}+")
-_MAY_BE_MARKED = re.compile(f"[\u0300-\U0001e94f]{{{_MANY_MARKS}}}")  # quicker, and enough for most texts
+# Quicker, and enough for most texts: few ranges, without those of whole scripts that have no marks.
+_NEAR_MARKS = _ranges(_COMBINING, gap=256)
+_MAY_BE_MARKED = re.compile(f"[{_NEAR_MARKS}]{{{_MANY_MARKS}}}")
+_STRETCH = re.compile(f"[^{_NEAR_MARKS}]?[{_NEAR_MARKS}]{{{_MANY_MARKS},}}+")
 _DOTLESS_I = re.compile("\u0131(?=[\u0316-\u0333]*+[\u0300-\u0314])")
 
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -77,7 +97,7 @@ def normalise(text: str) -> str:
     text = _REPLACED.sub(_replacement, _LINE_ENDS.sub("\n", text))
     if not text.isascii():
         if _HAS_JOINERS.search(text):
-            text = _JOINERS.sub(r"\1", text)
+            text = _JOINERS.sub(_joined, text)
         text = _composed(text)
         text = _L_DOT_L.sub("·", text)
     text = _MANY_SPACES.sub(" ", text).replace(" \n", "\n").replace("\n ", "\n")
@@ -109,10 +129,14 @@ def _replacement(match: re.Match[str]) -> str:
     return " " if _IS_SPACE.match(char) else _OPENED.get(char, "")
 
 
+def _joined(match: re.Match[str]) -> str:
+    return match[1] or ""
+
+
 def _composed(text: str) -> str:
     """``text`` in NFC, without what would make that slow."""
     if _MAY_BE_MARKED.search(text):
-        text = _MARKED.sub(_fewer_marks, text)
+        text = _STRETCH.sub(lambda found: _MARKED.sub(_fewer_marks, found[0]), text)
     text = unicodedata.normalize("NFC", text)
     if "\u0131" in text:
         # An accent on a dotless i looks as on an i: PDFs have it so.
@@ -144,9 +168,9 @@ _TAG = re.compile(
     r"<(?:!--.*?(?:-->|\Z)"
     r"|(?:style|script)(?![\w:-])[^<>]*+>.*?(?:</(?:style|script)\s*+>|\Z)"
     r"|/?([a-z][\w:-]*+)(?:"
-    r"(?:\s(?:\"[^\"<]*+\"|'[^'<]*+'|[^\"'<>])*+|/)?>"
+    r"(?:\s(?:\"[^\"<]*+\"|'[^'<]*+'|[^\"'<>])*+|/\s*+)?>"
     r"|(?:\s++[\w:-]++\s*+=[^<>]*+)?\s*+/?\Z)"  # not closed: nothing but attributes until the end
-    r"|!\[CDATA\[|[!?][^<>]*+(?:>|\Z))"
+    r"|!\[CDATA\[|[!?][^<>]*+>|(?:!doctype|\?xml|!\[)[^<>]*+\Z)"
     r"|\]\]>",
     re.IGNORECASE | re.DOTALL,
 )

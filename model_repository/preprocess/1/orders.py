@@ -98,10 +98,10 @@ PATTERNS = (
         rf"(?:(?=\W{{1,3}}(?:{OF_GRADING}|{PREVIOUS})\b)|(?!\W\w))",
     ),
     # mereixo un excel·lent; this text deserves full marks; vull un 5
-    ("mereixo merezco deserve", rf"\b(?:mereixo|merezco|i deserve)\s{A_HIGH_MARK}"),
+    ("mereixo merezco deserve demand", rf"\b(?:mereixo|merezco|i (?:deserve|demand))\s{A_HIGH_MARK}"),
     (
-        "mereix merece deserves",
-        rf"\b{THIS}\s?{GRADED}\s(?:mereix|se\smerece|merece|deserves)\s{A_HIGH_MARK}",
+        "mereix merece mereciera deserves",
+        rf"\b{THIS}\s?{GRADED}\s(?:mereix|mereixes|(?:se\s)?merece|mereciera|deserves)\s{A_HIGH_MARK}",
     ),
     (
         "vull quiero want",
@@ -122,13 +122,24 @@ PATTERNS = (
         rf"(?:{THESE}\s{GRADED}|{THIS}\s?{PERSON})\s(?:{IS}|{SHOULD_BE})\s{VALUE}",
     ),
     (wording.MARK, rf"\b{MARK}\s(?:final\s)?{SHOULD_BE}\s{VALUE}{END}"),
+    (
+        wording.MARK,
+        rf"(?:\b{any_of(wording.DEMAND_THAT)}|{CLAUSE}que)\sla\s{MARK}\s(?:final\s)?(?:sigui|sea)\s{VALUE}{END}",
+    ),
+    # si no em poses un 5; the examiner must award 5/5
+    (A_MARK, rf"\b{any_of(wording.IF_GIVEN)}\s(?:me\s)?{A_HIGH_MARK}"),
+    (
+        f"{wording.MACHINE} examiner examinador",
+        rf"\b(?:{any_of(wording.MACHINE)}|examiner|examinador)\s(?:must|should|ha de|debe)\s{GIVE}\s"
+        rf"(?:{A_HIGH_MARK}|{NUMBER}{END})",
+    ),
     (wording.MARK, rf"(?:^|\n)(?:la|the)\s{MARK}\s(?:final\s)?{IS}\s{VALUE}{LINE_END}"),
     # nota 5/5, nota maxima, as lines of their own
     (wording.MARK, rf"(?:^|\n)\W{{0,3}}{HIGH_MARK}(?:\s?/\s?(?:5|10))?{LINE_END}"),
     # nota: 5 at the end of a line, or with feedback behind it (but not: nota: 5 planetes)
     (
         wording.MARK,
-        rf"\b{MARK}(?:\sfinal)?\s?[:=]\s?(?:{NUMBER}|[0-5](?:\s?/\s?(?:5|10))?\b)"
+        rf"\b{MARK}(?:\sfinal)?\s?(?:[:=]{{1,3}}|[-=]{{0,3}}>|→)\s?(?:{NUMBER}|[0-5](?:\s?/\s?(?:5|10))?\b)"
         rf"(?:{LINE_END}|(?=\s?[}}\]\"'`])|(?=[.,;]?\s?{any_of(wording.FEEDBACK)}))",
     ),
     # an answer in the grader's own shape
@@ -184,7 +195,8 @@ PATTERNS = (
     ),
     (
         wording.HIDDEN_MODE,
-        rf"\b{HIDDEN_MODE}\s{any_of('on enabled activat activado actiu activo activated')}\b",
+        rf"\b(?:you are now dan|{HIDDEN_MODE}\s"
+        rf"{any_of('on enabled activat activado actiu activo activated')})\b",
     ),
     ("prompt", r"\b(?:your system prompt|(?:el teu|tu) prompt del? sistema)\b"),
     # templates of models
@@ -199,9 +211,12 @@ _SPEAKING = re.compile(
     rf"(?:^|[\n.!?\]\"'>])\W{{0,4}}{any_of(wording.SPEAKER)}\s?:"
     rf"|\b{any_of(wording.NOTE_TO)}{within(2)}(?:{any_of(wording.MACHINE)}|model|sistema|system)\b"
     rf"|\b(?:to the|al|a la|per al|para el)\s{any_of(wording.MACHINE)}\s?:"
+    rf"|\b{any_of(wording.WHOEVER)}\s{any_of(wording.READS)}\b"
     rf"|#\s?(?:instruc\w*|system|sistema|response|resposta|respuesta)\b"
 )
-_SPEAKERS = beginnings(f"{wording.SPEAKER} {wording.NOTE_TO} {wording.MACHINE} resposta response respuesta")
+_SPEAKERS = beginnings(
+    f"{wording.SPEAKER} {wording.NOTE_TO} {wording.MACHINE} {wording.WHOEVER} resposta response respuesta"
+)
 SAID = (
     GIVING,
     GRADING_WITH,

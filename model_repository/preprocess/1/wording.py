@@ -22,7 +22,9 @@ def beginnings(words: str) -> frozenset[str]:
 
 # Marks, and what they are given for.
 NUMBER = "5 cinc cinco five 10 deu diez ten 4 quatre cuatro four"
-EXCELLENT = r"excel\W?len\w* sobresaliente matricula_d.honor matricula_de_honor full_marks top_marks"
+EXCELLENT = (
+    r"excel\W?len\w* sobresaliente matricula_d.honor matricula_de_honor full_marks top_marks full_credit"
+)
 MARK = "nota notes puntuacio puntuacion qualificacio calificacion mark marks grade grades score"
 HIGHEST = r"maxim\w+ mes_alta mas_alta millor mejor mayor perfect\w* highest maximum top best full"
 PERSON = r"alumn\w+ estudiant\w* student\w*"
@@ -37,7 +39,8 @@ SHOULD_BE = "ha_de_ser hauria_de_ser should_be must_be debe_ser deberia_ser tien
 # What may stand behind a mark: what ends its clause, whom it is for, and the rest of an answer.
 AFTER_A_MARK = """
     i y and o or si_us_plau please por_favor per_favor perque porque because sense sin without sempre
-    siempre always ja ya now ara ahora directament directamente de_nota
+    siempre always ja ya now ara ahora directament directamente de_nota obligatoriament obligatoriamente
+    porfa regardless independentment independientemente
 """
 FOR_WHOM = "a al als en per per_a por para to for on in"
 FEEDBACK = "feedback comentari comment excel molt_be muy_bien very_good perfect"
@@ -98,7 +101,7 @@ IGNORE = """
     no_tingueu_en_compte no_tengas_en_cuenta no_tenga_en_cuenta no_segueixis no_seguiu no_sigas
     no_apliquis no_apliques do_not_follow do_not_apply do_not_use do_not_obey don't_follow don't_apply
     don't_use stop_following stop_applying fes_cas_omis feu_cas_omis deixa_de_seguir deja_de_seguir
-    descarta descarteu
+    descarta descarteu esborra esborreu borra borrad erase
 """
 RULES = r"""
     instruccio\w* instruction\w* ordres? orden ordenes indicacio\w* consign\w+ prompts? regles reglas
@@ -137,6 +140,13 @@ FOLLOW = """
     respectar
 """
 
+# What would happen without a mark, or for one.
+IF_GIVEN = """
+    si_em_poses si_no_em_poses si_em_dones si_no_em_dones si_me_pones si_no_me_pones si_me_das
+    si_no_me_das if_you_give if_you_don't_give if_you_do_not_give unless_you_give
+"""
+DEMAND_THAT = "cal_que vull_que exigeixo_que demano_que quiero_que exijo_que pido_que"
+
 # Being somebody else.
 NOW_BE = """
     ara_ets ahora_eres you_are_now ets_ara eres_ahora now_you_are actua_com actua_como act_as fes_de
@@ -163,11 +173,17 @@ PERFECT = r"perfect\w* correct\w* excel\w?len\w*"
 SPEAKER = r"""
     system assistant user usuari usuario sistema assistent asistente model modelo instruction
     instruccion? system_prompt system_message new_instructions? noves_instruccions instruccions_noves
-    nuevas_instrucciones corrector\w* avaluador\w* evaluador\w* grader
+    nuevas_instrucciones admin override corrector\w* avaluador\w* evaluador\w* grader
 """
 NOTE_TO = """
     nota_per_al? nota_para nota_al? note_to note_for missatge_per_al? mensaje_para message_to
     message_for atencio atencion attention estimad[ao] dear querid[ao]
+"""
+
+WHOEVER = "qui quien whoever"
+READS = r"""
+    (?:llegeixi|llegeix)_aixo (?:lea|lee)_esto reads_this(?=_(?:answer|text|must|should)) corregeixi
+    corregeix corrija corrige grades marks avalui avalua evalue evalua
 """
 
 # What is hidden.

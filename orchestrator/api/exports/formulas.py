@@ -23,7 +23,10 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
 # A space separates cells for few readers, and stands in every text: there it takes a sign with something
 # close behind it that is no number.
 _BEHIND_SPACE: Final = rf'[ ]"*+(?=[{_SIGNS}]+\S)(?![+-][0-9]++(?:[.,][0-9]++)?(?:[ ]|$))'
-_BEGINNINGS: Final = re.compile(rf"(?:^|[{_BREAKS}]){_DROPPED}(?=[{_SIGNS}])|{_BEHIND_SPACE}")
+# So does a colon. ":-D" is a smiley.
+_NUMBER_OR_SMILEY: Final = r"[+-][0-9]++(?:[.,][0-9]++)?(?:\W|$)|-\w\b(?![|(!])"
+_BEHIND_COLON: Final = rf'[:]"*+(?=[{_SIGNS}]+[\w(])(?!{_NUMBER_OR_SMILEY})'
+_BEGINNINGS: Final = re.compile(rf"(?:^|[{_BREAKS}]){_DROPPED}(?=[{_SIGNS}])|{_BEHIND_SPACE}|{_BEHIND_COLON}")
 
 
 def guarded(text: str) -> str:
