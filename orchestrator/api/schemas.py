@@ -11,6 +11,7 @@ from orchestrator.api.json_body import parse_json
 from orchestrator.api.json_names import repeated_names
 from orchestrator.config import Settings
 from orchestrator.jobs import Item, ItemError, Priority
+from orchestrator.normalising import normalise
 
 MAX_PROBLEMS = 100
 ITEM_FIELDS = ("id_alumno", "curso", "consigna", "respuesta")
@@ -138,9 +139,11 @@ def length_limits(settings: Settings) -> dict[str, int]:
 
 def _item(index: int, item: ItemIn, limit: int) -> Item:
     text = item.respuesta or ""
-    if len(text) <= limit:
+    # Counted as it is read: not the accents of a Mac one by one, nor all dots of a dotted line.
+    length = len(text) if len(text) <= limit else len(normalise(text))
+    if length <= limit:
         return Item(index, item.id_alumno, item.curso, item.consigna, text)
-    error = ItemError("too_long", f"The answer has {len(text)} characters; at most {limit} are taken.")
+    error = ItemError("too_long", f"The answer has {length} characters; at most {limit} are taken.")
     # It is not sent to the model, so what is beyond the limit need not be kept; exports show that it is cut.
     return Item(index, item.id_alumno, item.curso, item.consigna, f"{text[:limit]} […]", error)
 

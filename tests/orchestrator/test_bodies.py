@@ -3,6 +3,7 @@
 import json
 import pickle
 import time
+import unicodedata
 from contextlib import suppress
 from typing import Any
 
@@ -218,6 +219,15 @@ def test_what_has_more_than_one_way_to_be_written_is_no_id(written: str) -> None
     error = refusal(body('"x"', id_alumno=written))
     assert error.status == 422
     assert error.details["problems"][0]["field"] == "id_alumno"
+
+
+def test_an_answer_is_as_long_as_it_looks() -> None:
+    """Accents of their own and dotted lines don't make it too long; letters do."""
+    settings = SETTINGS.model_copy(update={"max_field_chars": 50})
+    texts = [unicodedata.normalize("NFD", "é" * 50), "Sí " + "." * 500, "é" * 51]
+    items = parse(body(*map(json.dumps, texts)), settings)
+    assert [item.error and item.error.code for item in items] == [None, None, "too_long"]
+    assert items[0].respuesta == texts[0]
 
 
 def test_ids_and_courses_have_limits_of_their_own() -> None:
