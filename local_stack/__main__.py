@@ -11,6 +11,7 @@ from functools import cache
 
 from dotenv import dotenv_values
 
+from local_stack.checks import check
 from local_stack.errors import StackError
 from local_stack.plan import ROOT, Plan, PlanError, make_plan
 from local_stack.stack import Stack
@@ -91,6 +92,7 @@ async def run(plan: Plan) -> None:
 
 
 async def serve(plan: Plan) -> None:
+    await check(plan)
     try:
         async with Stack(plan, say) as stack:
             say(f"{banner(plan)}\n")
