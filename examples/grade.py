@@ -6,6 +6,8 @@ Standard library only, as an example of how little a client needs. The file hold
 from __future__ import annotations
 
 import argparse
+import http.client
+import io
 import json
 import sys
 import urllib.error
@@ -48,17 +50,20 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--url", default="http://localhost:8000")
     args = parser.parse_args()
+    url = args.url.rstrip("/")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know every letter
     try:
         body = args.file.read_bytes()
     except OSError as error:
         print(f"{args.file} can't be read: {error.strerror}.", file=sys.stderr)
         return 2
     try:
-        if notice := call(f"{args.url}/health").get("notice"):
+        if notice := call(f"{url}/health").get("notice"):
             print(f"NOTE: {notice}")
-        job = call(f"{args.url}/evaluate", body)
+        job = call(f"{url}/evaluate", body)
         print(f"Job {job['job_id']}: {job['total_items']} texts.")
-        for event in events(args.url + job["stream_url"]):
+        for event in events(url + job["stream_url"]):
             data = event["data"]
             if event["event"] == "batch_complete":
                 progress = data["progress"]
@@ -70,13 +75,19 @@ def main() -> int:
                     f"in {data['total_time_seconds']:.1f} s, "
                     f"{data['failed_items']} not marked."
                 )
+                return 0
     except urllib.error.HTTPError as error:
-        print(f"The service refused: {error.read().decode()}", file=sys.stderr)
+        print(f"The service refused: {error.read().decode(errors='replace')}", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"{args.url} does not answer ({error}): is the service running?", file=sys.stderr)
+    except (OSError, http.client.IncompleteRead) as error:
+        print(f"{url} does not answer ({error}): is the service running?", file=sys.stderr)
         return 1
-    return 0
+    except (http.client.HTTPException, ValueError, AttributeError, LookupError, TypeError) as error:
+        why = type(error).__name__  # its text may be anything that was answered
+        print(f"{url} does not answer as Avalua does ({why}): is it the right address?", file=sys.stderr)
+        return 1
+    print(f"The service ended before the job did: see {url}/results/{job['job_id']} later.", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
