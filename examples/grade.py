@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import io
 import json
 import os
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-RECONNECT_S = 60.0
 TIMEOUT_S = 60.0
 """The server sends a comment every 15 s, so a silence this long means that it is gone."""
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -33,34 +32,11 @@ def call(url: str, body: bytes | None = None) -> dict[str, Any]:
 
 
 def events(url: str) -> Iterator[dict[str, Any]]:
-    """The events of a stream, up to the final one; goes on behind the last one where the connection breaks.
-
-    Raises OSError where it can't for a minute.
-    """
-    last = "0"
-    broken_at = None
-    while True:
-        request = urllib.request.Request(url, headers={"Last-Event-ID": last})  # noqa: S310
-        try:
-            with DIRECT.open(request, timeout=TIMEOUT_S) as response:
-                for line in response:
-                    if line.startswith(b"id:"):
-                        last = line.removeprefix(b"id:").strip().decode()
-                    if line.startswith(b"data:"):
-                        broken_at = None
-                        event = json.loads(line.removeprefix(b"data:"))
-                        yield event
-                        if event["event"] == "complete":
-                            return
-        except urllib.error.HTTPError as error:
-            if error.code not in (502, 503):
-                raise
-        except (OSError, http.client.HTTPException):
-            pass  # the service is away: it may be starting again
-        broken_at = broken_at or time.monotonic()
-        if time.monotonic() - broken_at > RECONNECT_S:
-            raise ConnectionError("it went away before the job was done, which goes on when it runs again")
-        time.sleep(1)
+    """The events of a stream, up to the final one."""
+    with DIRECT.open(url, timeout=TIMEOUT_S) as response:
+        for line in response:
+            if line.startswith(b"data:"):
+                yield json.loads(line.removeprefix(b"data:"))
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -70,23 +46,46 @@ def describe(result: dict[str, Any]) -> str:
     return f"{who} -  not marked: {result['error']['message']}"
 
 
+def why(error: urllib.error.HTTPError) -> str:
+    """The sentence in an answer that refuses, or whatever else it says."""
+    answer = error.read().decode(errors="replace")
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, LookupError, TypeError):
+        return answer
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--url", default="http://localhost:8000")
     args = parser.parse_args()
+    url = args.url.rstrip("/")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know every letter
     try:
         body = args.file.read_bytes()
     except OSError as error:
         print(f"{args.file} can't be read: {error.strerror}.", file=sys.stderr)
         return 2
     try:
-        if notice := call(f"{args.url}/health").get("notice"):
+        if notice := call(f"{url}/health").get("notice"):
             print(f"NOTE: {notice}")
-        job = call(f"{args.url}/evaluate", body)
-        print(f"Job {job['job_id']}: {job['total_items']} texts.", flush=True)
-        for event in events(args.url + job["stream_url"]):
-            show(event)
+        job = call(f"{url}/evaluate", body)
+        print(f"Job {job['job_id']}: {job['total_items']} texts.")
+        for event in events(url + job["stream_url"]):
+            data = event["data"]
+            if event["event"] == "batch_complete":
+                progress = data["progress"]
+                print(f"\nBatch {data['batch_number']}: {progress['completed']} of {progress['total']} done")
+                print("\n".join(describe(result) for result in data["results"]))
+            else:
+                print(
+                    f"\n{data['status']}: {data['total_processed']} texts "
+                    f"in {data['total_time_seconds']:.1f} s, "
+                    f"{data['failed_items']} not marked."
+                )
+                return 0
     except urllib.error.HTTPError as error:
         print(f"The service refused: {why(error)}", file=sys.stderr)
         return 1
@@ -94,39 +93,20 @@ def main() -> int:
         # Whoever read our output has gone, and has read enough: Python must not fail at its end over it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        print(
-            f"{args.url} does not answer ({error}): start it with `make run`, or name it with --url.",
-            file=sys.stderr,
-        )
-        return 1
     except KeyboardInterrupt:
-        print(f"\nNo longer watching; jobs go on: {args.url}/docs says how to ask for one.", file=sys.stderr)
-        return 130
-    return 0
-
-
-def show(event: dict[str, Any]) -> None:
-    data = event["data"]
-    if event["event"] == "batch_complete":
-        progress = data["progress"]
-        print(f"\nBatch {data['batch_number']}: {progress['completed']} of {progress['total']} done")
-        print("\n".join(describe(result) for result in data["results"]), flush=True)
-    else:
         print(
-            f"\n{data['status']}: {data['total_processed']} texts in {data['total_time_seconds']:.1f} s, "
-            f"{data['failed_items']} not marked.",
-            flush=True,
+            f"\nNo longer watching; the job goes on: see {url}/docs for how to ask for it.", file=sys.stderr
         )
-
-
-def why(error: urllib.error.HTTPError) -> str:
-    """The sentence in an answer that refuses, or what else it says."""
-    answer = error.read().decode(errors="replace")
-    try:
-        return str(json.loads(answer)["error"])
-    except (ValueError, LookupError, TypeError):
-        return f"{error.code} {answer[:300]}"
+        return 130
+    except (OSError, http.client.IncompleteRead) as error:
+        print(f"{url} does not answer ({error}): is the service running?", file=sys.stderr)
+        return 1
+    except (http.client.HTTPException, ValueError, AttributeError, LookupError, TypeError) as error:
+        kind = type(error).__name__  # its text may be anything that was answered
+        print(f"{url} does not answer as Avalua does ({kind}): is it the right address?", file=sys.stderr)
+        return 1
+    print(f"The service ended before the job did: see {url}/results/{job['job_id']} later.", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from functools import cache
 
 from dotenv import dotenv_values
 
+from local_stack.checks import check
 from local_stack.errors import StackError
 from local_stack.plan import ROOT, Plan, PlanError, make_plan
-from local_stack.ports import check_port
 from local_stack.stack import Stack
 from orchestrator.log_writer import LineWriter, complain, keep_standard_streams_open
 from triton_common.folder import InUseError, claim
@@ -92,6 +92,7 @@ async def run(plan: Plan) -> None:
 
 
 async def serve(plan: Plan) -> None:
+    await check(plan)
     try:
         async with Stack(plan, say) as stack:
             say(f"{banner(plan)}\n")
@@ -109,7 +110,6 @@ def main() -> int:
         plan = make_plan(env)
         lock = claim_run_dir(plan)
         try:
-            check_ports(plan)
             asyncio.run(run(plan))
         finally:
             os.close(lock)
@@ -120,21 +120,6 @@ def main() -> int:
         return 1
     say("Everything has ended.\n")
     return 0
-
-
-def check_ports(plan: Plan) -> None:
-    """Before anything is started: who answers on a port that is taken would pass for a part of ours.
-
-    Raises PlanError.
-    """
-    triton = plan.environment.get("TRITON_HOST") or "127.0.0.1"
-    try:
-        check_port(plan.host, plan.port, "PORT")
-        check_port(triton, plan.triton_grpc_port, "TRITON_GRPC_PORT")
-        check_port(triton, plan.triton_metrics_port, "TRITON_METRICS_PORT")
-        check_port(triton, plan.triton_http_port, "TRITON_HTTP_PORT")
-    except OSError as error:
-        raise PlanError(str(error)) from None
 
 
 def claim_run_dir(plan: Plan) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ DRAIN_TIMEOUT_S = "4"
 """Shorter than in production: Ctrl-C has to end everything within ten seconds."""
 
 DEMO_START_TIMEOUT_S = "180"
-NAME_ON_HUB = re.compile(r"\w[\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
 class PlanError(ValueError):
@@ -73,18 +71,11 @@ def make_plan(env: Mapping[str, str]) -> Plan:
 
     Without MODEL_NAME the demo model is served: the real one is too large for a CPU.
     """
-    run_dir = Path(env.get("RUN_DIR") or ROOT / ".run").resolve()
+    run_dir = _run_dir(env)
     model = env.get("MODEL_NAME") or str(DEMO_MODEL)
-    if Path(model).is_dir():
+    if os.path.isdir(model):  # noqa: PTH112  Path's raises where the name is too long for one
         model = str(Path(model).resolve())
-    elif not NAME_ON_HUB.fullmatch(model):
-        raise PlanError(
-            f"MODEL_NAME={model}: there is no such folder, and it is no name on the hub, such as owner/name."
-        )
-    notice_file = Path(model) / "NOTICE.txt"
-    notice = env.get("MODEL_NOTICE") or ""
-    if not notice and notice_file.is_file():
-        notice = notice_file.read_text("utf-8").strip()
+    notice = env.get("MODEL_NOTICE") or _notice(model)
     ports = {
         "PORT": read_port(env, "PORT", 8000),
         "TRITON_GRPC_PORT": read_port(env, "TRITON_GRPC_PORT", 8001),
@@ -123,3 +114,22 @@ def make_plan(env: Mapping[str, str]) -> Plan:
         supervision=SupervisionSettings.from_env({**patience, **env}),
         environment=environment,
     )
+
+
+def _run_dir(env: Mapping[str, str]) -> Path:
+    given = env.get("RUN_DIR") or str(ROOT / ".run")
+    try:
+        given.encode()
+        return Path(given).resolve()
+    except UnicodeEncodeError:
+        raise PlanError(f"RUN_DIR={given!r} is not UTF-8: set a folder whose path is.") from None
+    except (OSError, RuntimeError):  # a link that leads back to itself
+        raise PlanError(f"RUN_DIR={given} leads nowhere: set another folder.") from None
+
+
+def _notice(model: str) -> str:
+    """What the model's folder says of its marks; nothing where it says nothing that can be shown."""
+    try:
+        return (Path(model) / "NOTICE.txt").read_text("utf-8", errors="replace").strip()
+    except OSError:
+        return ""

@@ -15,14 +15,3 @@ def free_ports(count: int) -> list[int]:
     finally:
         for sock in sockets:
             sock.close()
-
-
-def check_port(host: str, port: int, setting: str) -> None:
-    """Raise OSError with a sentence, which names the ``setting`` to change, where nobody can listen there."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OSError(f"{host}:{port} can't be used ({reason}): set {setting} to a free port.") from None

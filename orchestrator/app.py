@@ -88,6 +88,7 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
                 Bodies(settings),
                 parser,
                 asyncio.Semaphore(settings.max_concurrent_exports),
+                asyncio.Semaphore(settings.max_open_tables),
             )
             yield
 

@@ -1,6 +1,7 @@
 """The settings: read once from the environment, frozen, and passed in. Nothing else reads the environment."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     keepalive_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     send_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     max_concurrent_exports: Annotated[int, Field(ge=1)] = 2
+    max_open_tables: Annotated[int, Field(ge=1)] = 64
 
     # Streams to clients.
     sse_ping_s: Annotated[float, Field(gt=0)] = 15.0
@@ -144,8 +146,8 @@ class Settings(BaseSettings):
             url = make_url(value)
         except (ArgumentError, ValueError):  # the port is no number, for one
             raise ValueError("is not a URL such as postgresql://user:password@host:5432/name") from None
-        if scheme == ASYNC_DRIVERS["sqlite"] and url.query:
-            raise ValueError("must be the path of a file, with nothing behind a ?")
+        if scheme == ASYNC_DRIVERS["sqlite"] and (url.query or "\0" in (url.database or "")):
+            raise ValueError("must be the path of a file, with no %00 in it and nothing behind a ?")
         for theirs, ours in LIBPQ_NAMES.items():
             if theirs in url.query:
                 raise ValueError(f"its driver calls {theirs} otherwise: write {ours} instead")
@@ -163,10 +165,12 @@ class Settings(BaseSettings):
         return value
 
 
-def load_settings() -> Settings:
-    """Reads the environment; a value that makes no sense becomes one clear line."""
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """Reads the environment, or `env`; a value that makes no sense becomes one clear line."""
+    names = Settings.model_fields
+    given: dict[str, Any] = {name: env[name.upper()] for name in names if env and env.get(name.upper())}
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         problems = [
             ": ".join([*(str(part).upper() for part in problem["loc"]), problem["msg"]])

@@ -39,6 +39,7 @@ class Service:
     bodies: Bodies
     parser: Parser
     exports: asyncio.Semaphore  # tables that may be made at once
+    tables: asyncio.Semaphore  # tables that may have a file at once, until they are sent
 
     async def drain(self) -> None:
         """Refuses new jobs, lets what is in flight finish, commits, ends the streams; all with deadlines."""

@@ -14,6 +14,7 @@ MANAGEMENT = ("model-repository", "shared-memory", "trace", "logging")
 """The protocols through which a client changes the server: ``load`` alone takes code and runs it."""
 ADMIN_HEADER = "avalua-admin-key"
 """The HTTP header that opens them; over gRPC it is ``triton-grpc-protocol-avalua-admin-key``."""
+PORT = re.compile(r"[0-9]{1,5}")
 ADMIN_KEY = re.compile(r"[A-Za-z0-9_-]{16,}")
 
 
@@ -46,7 +47,7 @@ class Ports:
 def read_port(env: Mapping[str, str], name: str, default: int) -> int:
     """The port that ``name`` sets. Raises SettingsError where it is none."""
     value = env.get(name) or str(default)
-    if not value.isdecimal() or not 0 < int(value) < 65536:
+    if not PORT.fullmatch(value) or not 0 < int(value) < 65536:
         raise SettingsError(f"{name}={value!r} is not a port: give a number from 1 to 65535.")
     return int(value)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from orchestrator.api.errors import ApiError
 from orchestrator.api.guard import too_large
@@ -124,7 +124,7 @@ class Bodies:
 
     async def _fill(self, body: Body, request: web.Request) -> None:
         limit, unpacking = self._settings.max_body_bytes, unpacker(request)
-        if request.headers.get("Expect") is not None:
+        if request.headers.get("Expect") is not None and request.version >= HttpVersion11:
             await request.writer.write(CONTINUE)
             request.writer.output_size = 0  # it is no part of the answer
         packed = 0

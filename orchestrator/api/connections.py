@@ -7,20 +7,20 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from prometheus_client import Counter
 
 from orchestrator.api.errors import ApiError, from_aiohttp
-from orchestrator.api.headers import SECURITY
+from orchestrator.api.headers import NAME, SECURITY
 from orchestrator.api.keys import SERVICE
 from orchestrator.config import Settings
 from orchestrator.errors import StartError
 from orchestrator.logs import where
 
 MOST_CONNECTIONS = 4096
-OTHER_FILES = 128  # for database, log, Triton and what else is open beside connections
+OTHER_FILES = 64  # for database, log, Triton and what else is open beside connections and tables
 UNSENT_BYTES = 128 * 1024  # of each connection in the kernel, beyond what is under way
 LINGER_S = 2.0  # how long the rest of a refused body is read, so that the client gets to read the answer
 READ_BYTES = 64 * 1024
@@ -225,7 +225,11 @@ def listening_site(runner: web.AppRunner, settings: Settings) -> Site:
 def most_connections(settings: Settings) -> int:
     """The setting, or what the limit on open files leaves; StartError where it leaves too few."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = MOST_CONNECTIONS if files == resource.RLIM_INFINITY else files - OTHER_FILES
+    room = (
+        MOST_CONNECTIONS
+        if files == resource.RLIM_INFINITY
+        else files - OTHER_FILES - settings.max_open_tables
+    )
     wanted = settings.max_connections
     least = settings.health_connections + 1
     if (wanted or least) > room:
@@ -242,6 +246,7 @@ def _plain(error: ApiError) -> web.Response:
     """For where no application is around the answer to add headers."""
     response = error.response()
     response.headers.update(SECURITY)
+    response.headers[hdrs.SERVER] = NAME
     response.force_close()
     return response
 

@@ -128,12 +128,16 @@ def _is_local(name: str) -> bool:
 def _same_place(origin: str, host: str) -> bool:
     """Whether a page of `origin` came from us: host and port are the same.
 
-    The scheme may differ: a proxy in front may speak https while we don't.
+    The scheme may differ: a proxy in front may speak https while we don't. Not at an address of a machine
+    with a port: there nobody is in front, and a page by https is another one's.
     """
     scheme, separator, place = origin.lower().partition("://")
     if not separator or scheme not in DEFAULT_PORTS:
         return False
     port = DEFAULT_PORTS[scheme]
+    parts = urlsplit(f"//{host}")
+    if scheme == "https" and parts.port not in (None, 443) and _is_local(parts.hostname or ""):
+        return False
     return place.removesuffix(port) == host.removesuffix(port)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import io
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from http import HTTPStatus
 from typing import IO, Any
 
@@ -22,7 +22,6 @@ from orchestrator.api.rows import Rows
 from orchestrator.api.sending import PIECE_BYTES, send_pieces
 from orchestrator.events import one_line
 from orchestrator.jobs import Item, Job
-from orchestrator.service import Service
 
 EXPORT_WAIT_S = 30.0
 
@@ -41,6 +40,8 @@ async def results(request: web.Request) -> web.StreamResponse:
     service = request.app[SERVICE]
     rows = Rows(service.store, job.id)
     await rows.read_index()
+    if rows.completed < job.completed:  # it expired just now, and some are deleted already
+        raise job_expired()
     origins = {one.id: one.as_dict() for one in await service.store.provenances(job.id)}
     charset = "" if wanted == "xlsx" else "; charset=utf-8"
     headers = {"Content-Type": f"{MEDIA_TYPES[wanted][0]}{charset}"}
@@ -49,29 +50,53 @@ async def results(request: web.Request) -> web.StreamResponse:
     if wanted == "ndjson":
         return await send_pieces(request, _ndjson(rows, origins), headers)
     headers["Content-Disposition"] = f'attachment; filename="results-{job.id}.{wanted}"'
-    with tempfile.TemporaryFile() as file:
-        # A workbook and texts need memory while they are made, which sending them does not.
-        async with _turn(service):
-            items: dict[int, Item] = {}
-            if not set(names).isdisjoint(columns.ITEM_COLUMNS):
-                items = {item.index: item for item in await service.store.items(job.id)}
-            table = make_table(wanted, names, locale)
-            await _write_table(file, table, rows, lambda part: columns.rows(names, part, origins, items))
-        return await send_pieces(request, _content(file), headers, length=file.seek(0, io.SEEK_END))
+    # A workbook and texts need memory while they are made, which sending them does not; that needs a file.
+    async with _turn(request, service.tables):
+        with _temporary_file() as file:
+            async with _turn(request, service.exports):
+                items: dict[int, Item] = {}
+                if not set(names).isdisjoint(columns.ITEM_COLUMNS):
+                    items = {item.index: item for item in await service.store.items(job.id)}
+                await _write_table(
+                    file,
+                    lambda: make_table(wanted, names, locale),
+                    rows,
+                    lambda part: columns.rows(names, part, origins, items),
+                )
+            return await send_pieces(request, _content(file), headers, length=file.seek(0, io.SEEK_END))
 
 
 @asynccontextmanager
-async def _turn(service: Service) -> AsyncIterator[None]:
-    """One of the few places for making a table."""
+async def _turn(request: web.Request, places: asyncio.Semaphore) -> AsyncIterator[None]:
+    """One of the few places for a table; ConnectionError if the client left while it waited."""
     try:
         async with asyncio.timeout(EXPORT_WAIT_S):
-            await service.exports.acquire()
+            await places.acquire()
     except TimeoutError:
-        raise _later("too_many_exports", "Too many tables are being made; try again later.") from None
+        raise _later("too_many_exports", "Too many tables are being made or sent; try again later.") from None
     try:
+        if request.transport is None:
+            raise ConnectionResetError("nobody waits for the table any more")
         yield
     finally:
-        service.exports.release()
+        places.release()
+
+
+@contextmanager
+def _temporary_file() -> Iterator[IO[bytes]]:
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115  closed below
+    except OSError:
+        raise _no_file() from None
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # of what could not be written, which was said by now
+            file.close()
+
+
+def _no_file() -> ApiError:
+    return _later("storage_unavailable", "No file can be made; try again later, or take JSON.")
 
 
 def _later(code: str, message: str) -> ApiError:
@@ -111,21 +136,21 @@ def ndjson_lines(
 
 async def _write_table(
     file: IO[bytes],
-    table: Table,
+    make: Callable[[], Table],
     rows: Rows,
     cells: Callable[[list[dict[str, Any]]], Iterable[Sequence[columns.Cell]]],
 ) -> None:
     """Writes all rows in threads: 2000 texts take a while, and everybody else's streams go on meanwhile."""
     try:
-        async for part in rows.parts():
-            await asyncio.to_thread(_write, file, table.add, cells(part))
-        await asyncio.to_thread(_write, file, table.finish)
+        with closing(make()) as table:
+            async for part in rows.parts():
+                await asyncio.to_thread(_write, file, table.add, cells(part))
+            await asyncio.to_thread(_write, file, table.finish)
+        await asyncio.to_thread(file.flush)
     except LookupError:
         raise job_expired() from None
     except OSError:
-        raise _later("storage_unavailable", "No file can be made; try again later, or take JSON.") from None
-    finally:
-        table.close()
+        raise _no_file() from None
 
 
 def _write(file: IO[bytes], make: Any, *arguments: Any) -> None:

@@ -39,6 +39,7 @@ class DatabaseFiles:
         Raises StartError.
         """
         try:
+            self._refuse_no_file()
             self.path.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
             used_before = self._lock_path.exists()
             self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
@@ -112,6 +113,11 @@ class DatabaseFiles:
         except OSError as error:
             return f"{path} can't be read: {error.strerror}"
         return None
+
+    def _refuse_no_file(self) -> None:
+        """A device such as /dev/null must not be closed to others, nor get a lock beside it."""
+        if self.path.exists() and not self.path.is_file():
+            raise StartError(f"the database {self.path} can't be opened: it is not a file")
 
     def _refuse_orphaned_log(self) -> None:
         """SQLite would delete a log whose database is gone, and with it results that stand in it alone."""

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.direct import get
+from tests.small_disk import fill
 from tests.triton_process import ROOT
 from tests.whole_stack.conftest import LocalStack
 
@@ -194,33 +195,6 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     stack.end()
     (line,) = [line for line in stack.output if line.strip()]
     assert f"RUN_DIR={tmp_path}/file can't be written (File exists)" in line
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of eight megabytes."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip(f"only root can mount a small disk: {made.stderr.decode().strip()}")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """A file that takes all the room that is left."""
-    path = disk / "filler"
-    with path.open("wb", buffering=0) as filler:
-        for size in (65536, 4096, 1):
-            try:
-                while True:
-                    filler.write(b"x" * size)
-            except OSError:
-                continue
-    return path
 
 
 def test_database_and_logs_on_a_full_disk_go_on_once_there_is_room(small_disk: Path) -> None:

@@ -12,11 +12,13 @@ import pytest
 from orchestrator.api.connections import most_connections
 from orchestrator.config import Settings
 from orchestrator.errors import StartError
-from tests.orchestrator.client import Client, make_items
+from tests.open_files import open_files
+from tests.orchestrator.client import WAIT_S, Client, make_items
 from tests.orchestrator.conftest import OwnProcess, Start
 from tests.orchestrator.raw import Raw, connected, head
 from tests.triton_process import TritonProcess
 
+TABLES = Settings().max_open_tables
 QUICK = {"header_timeout_s": 0.5, "keepalive_timeout_s": 1.0}
 
 
@@ -135,6 +137,7 @@ async def test_errors_of_the_parser_are_json(start: Start, sent: bytes, status: 
         answer = await raw.answer()
         assert (answer.status, answer.json["code"]) == (status, code)
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["server"] == "avalua"
         assert b"secret" not in answer.body
         await raw.closed()
 
@@ -184,6 +187,26 @@ async def test_more_connections_than_descriptors(own_process: OwnProcess) -> Non
         for sock in crowd:
             sock.close()
     assert len(own_process._said) < 20
+
+
+async def test_tables_that_nobody_reads_leave_descriptors(own_process: OwnProcess) -> None:
+    """Each has a file until it is sent; many of them keep nobody out."""
+    await own_process.end()
+    with few_files(256):
+        await own_process.launch()
+    job_id = await own_process.submit(make_items(1500))
+    await own_process.stream(job_id)
+    async with AsyncExitStack() as stack:
+        for _ in range(100):
+            raw = await stack.enter_async_context(connected(own_process, small_buffer=True))
+            await raw.send(head("GET", f"/results/{job_id}?format=csv"))
+        async with asyncio.timeout(WAIT_S):
+            while sum("(deleted)" in name for name in open_files(own_process.process.pid)) < TABLES:
+                status, _, _ = await own_process.call("GET", "/health/live")
+                assert status == 200
+        assert len(open_files(own_process.process.pid)) < 256
+        status, _, _ = await own_process.call("GET", f"/results/{job_id}")
+        assert status == 200
 
 
 def test_settings_that_do_not_fit_the_process() -> None:

@@ -12,7 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from orchestrator.config import Settings
 from orchestrator.errors import StartError
 from orchestrator.store import open_store
 from orchestrator.store.database import Database
@@ -183,3 +185,20 @@ async def test_an_end_in_the_middle_of_emptying_the_log_is_orderly(tmp_path: Pat
         await asyncio.sleep(0)
         emptying.cancel()
         await database.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite:////dev/null", "sqlite:////dev"])
+def test_a_database_that_is_not_a_file_is_left_as_it_is(url: str) -> None:
+    """Neither closed to others, as one's own files are, nor given a lock beside it."""
+    path = Path(url.removeprefix("sqlite:///"))
+    before = path.stat().st_mode
+    with pytest.raises(StartError, match="is not a file"):
+        asyncio.run(Database(Settings(database_url=url).database_url, 1.0).open())
+    assert path.stat().st_mode == before
+    assert not path.with_name(path.name + ".lock").exists()
+
+
+def test_a_path_with_a_nul_is_refused() -> None:
+    """No file has one in its name."""
+    with pytest.raises(ValidationError, match="%00"):
+        Settings(database_url="sqlite:////tmp/a%00b")

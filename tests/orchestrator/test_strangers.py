@@ -98,6 +98,15 @@ async def test_origins(start: Start, lines: tuple[str, ...], code: str) -> None:
             assert (await raw.answer()).status == 200
 
 
+async def test_a_page_by_https_at_our_port_is_anothers(start: Start) -> None:
+    """No proxy can be in front of an address with our port; behind a name there may be one."""
+    async with start(allowed_hosts="marks.example.org") as client:
+        for place, status in (("127.0.0.1:8443", 403), ("[::1]:8443", 403), ("marks.example.org:8443", 404)):
+            async with connected(client) as raw:
+                await raw.send(head("POST", "/cancel/x", f"Origin: https://{place}", host=place))
+                assert (await raw.answer()).status == status, place
+
+
 @pytest.mark.parametrize(
     "content_type",
     [

@@ -70,6 +70,14 @@ async def test_a_body_is_asked_for_when_it_is_wanted(start: Start, scripted_trit
             assert (answer.status, answer.json["code"]) == (417, "expectation_failed")
 
 
+async def test_old_http_gets_no_interim_answer(start: Start, scripted_triton: TritonProcess) -> None:
+    """HTTP/1.0 doesn't know `Expect`: the one answer is that to the request."""
+    async with start(scripted_triton) as client, connected(client) as raw:
+        header = post(f"Content-Length: {len(BODY)}", "Expect: 100-continue", version="1.0")
+        await raw.send(header + BODY)
+        assert (await raw.answer()).status == 202
+
+
 async def test_dripping_uploads_hold_up_nobody(start: Start, scripted_triton: TritonProcess) -> None:
     """Two dozen that send a byte now and then take no place, and are ended after the grace."""
     async with start(scripted_triton, upload_grace_s=1.5) as client, AsyncExitStack() as stack:

@@ -4,9 +4,11 @@ import io
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 
 from orchestrator.api.exports.columns import Cell
 
@@ -35,11 +37,18 @@ class XlsxTable:
         # Rows wait in files: in memory, long texts take several times their size. `close` removes them.
         self._folder = tempfile.TemporaryDirectory()
         self._whole = io.BytesIO()
+        self._width = len(header)
+        self._rows = 0
+        try:
+            self._begin(header)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def _begin(self, header: Sequence[str]) -> None:
         self._book = xlsxwriter.Workbook(self._whole, {**OPTIONS, "tmpdir": self._folder.name})
         self._sheet = self._book.add_worksheet(SHEET)
         self._wrapped = self._book.add_format({"text_wrap": True, "valign": "top"})
-        self._width = len(header)
-        self._rows = 0
         bold = self._book.add_format({"bold": True, "bottom": 1, "valign": "top"})
         for column, name in enumerate(header):
             width = _WIDTHS.get(name, max(_WIDTH, len(name) + 2))
@@ -62,17 +71,20 @@ class XlsxTable:
         return iter(())
 
     def finish(self) -> Iterator[bytes]:
-        """The whole file."""
+        """The whole file. Raises OSError where there is no room to make it."""
         self._sheet.autofilter(0, 0, self._rows, self._width - 1)
-        self._book.close()
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            raise OSError(*error.args) from None
         content = self._whole.getbuffer()
         for start in range(0, len(content), CHUNK_BYTES):
             yield bytes(content[start : start + CHUNK_BYTES])
 
     def close(self) -> None:
-        """Removes the files."""
-        if not self._book.fileclosed:
-            self._book.close()
+        """Removes the files. Of a workbook that is not finished nothing is made any more."""
+        with suppress(OSError):  # what could not be written before can't be now
+            self._sheet.row_data_fh.close()
         self._folder.cleanup()
 
 
