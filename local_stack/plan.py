@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from orchestrator.config import MAX_PATH_BYTES
 from triton_common.server import read_port
 from triton_common.supervision import SupervisionSettings
 
@@ -17,6 +18,8 @@ DEMO_MODEL = ROOT / "demo_model" / "checkpoint"
 DRAIN_TIMEOUT_S = "4"
 """Shorter than in production: Ctrl-C has to end everything within ten seconds."""
 
+DATABASE = "jobs.sqlite3"
+MAX_RUN_DIR_BYTES = MAX_PATH_BYTES - len(f"/{DATABASE}")
 DEMO_START_TIMEOUT_S = "180"
 
 
@@ -95,7 +98,7 @@ def make_plan(env: Mapping[str, str]) -> Plan:
         "TRITON_GRPC_URL": env.get("TRITON_GRPC_URL") or f"127.0.0.1:{ports['TRITON_GRPC_PORT']}",
         "TRITON_METRICS_URL": env.get("TRITON_METRICS_URL")
         or f"http://127.0.0.1:{ports['TRITON_METRICS_PORT']}/metrics",
-        "DATABASE_URL": env.get("DATABASE_URL") or sqlite_url(run_dir / "jobs.sqlite3"),
+        "DATABASE_URL": env.get("DATABASE_URL") or sqlite_url(run_dir / DATABASE),
         "DRAIN_TIMEOUT_S": env.get("DRAIN_TIMEOUT_S") or DRAIN_TIMEOUT_S,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
@@ -119,12 +122,17 @@ def make_plan(env: Mapping[str, str]) -> Plan:
 def _run_dir(env: Mapping[str, str]) -> Path:
     given = env.get("RUN_DIR") or str(ROOT / ".run")
     try:
-        given.encode()
-        return Path(given).resolve()
+        run_dir = Path(given).resolve()
+        length = len(str(run_dir).encode())
     except UnicodeEncodeError:
         raise PlanError(f"RUN_DIR={given!r} is not UTF-8: set a folder whose path is.") from None
     except (OSError, RuntimeError):  # a link that leads back to itself
         raise PlanError(f"RUN_DIR={given} leads nowhere: set another folder.") from None
+    if length > MAX_RUN_DIR_BYTES:
+        raise PlanError(
+            f"RUN_DIR={given} is too long: of its {length} bytes at most {MAX_RUN_DIR_BYTES} are taken."
+        )
+    return run_dir
 
 
 def _notice(model: str) -> str:

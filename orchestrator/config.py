@@ -20,6 +20,8 @@ ASYNC_DRIVERS = {
 }
 # What people write behind the "?" of a PostgreSQL URL, and what asyncpg wants there.
 LIBPQ_NAMES = {"sslmode": "ssl=require (or another value of sslmode)", "connect_timeout": "timeout=SECONDS"}
+# SQLite takes 512 bytes with the 8 of "-journal", links followed; beyond, it only says that it can't open it.
+MAX_PATH_BYTES = 504
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 

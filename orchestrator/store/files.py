@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 
+from orchestrator.config import MAX_PATH_BYTES
 from orchestrator.errors import StartError
 
 OWNER_ONLY = 0o600
@@ -115,7 +116,12 @@ class DatabaseFiles:
         return None
 
     def _refuse_no_file(self) -> None:
-        """A device such as /dev/null must not be closed to others, nor get a lock beside it."""
+        """Nor what SQLite can't open. A device such as /dev/null is not to be closed to others."""
+        if (length := len(os.fsencode(self.path.resolve()))) > MAX_PATH_BYTES:
+            raise StartError(
+                f"the database {self.path} can't be opened: its path has {length} bytes, at most "
+                f"{MAX_PATH_BYTES} are taken: choose a shorter one"
+            )
         if self.path.exists() and not self.path.is_file():
             raise StartError(f"the database {self.path} can't be opened: it is not a file")
 

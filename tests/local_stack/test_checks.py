@@ -67,10 +67,11 @@ def test_a_setting_that_makes_no_sense(tmp_path: Path, name: str, value: str) ->
 
 
 def test_a_run_dir_that_cannot_be_one(tmp_path: Path) -> None:
-    """A link that leads to itself, and a path that is not UTF-8."""
+    """A link that leads to itself, a path that is not UTF-8, and one in which SQLite opens no file."""
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
-    for path in (str(loop), f"{tmp_path}/\udcff"):
+    long = tmp_path / "à" / "/".join(["b" * 200] * 3)
+    for path in (str(loop), f"{tmp_path}/\udcff", str(long)):
         assert "RUN_DIR=" in refused(tmp_path / "unused", {"RUN_DIR": path})
 
 

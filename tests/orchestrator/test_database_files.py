@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.config import Settings
+from orchestrator.config import MAX_PATH_BYTES, Settings
 from orchestrator.errors import StartError
 from orchestrator.store import open_store
 from orchestrator.store.database import Database
@@ -202,3 +203,14 @@ def test_a_path_with_a_nul_is_refused() -> None:
     """No file has one in its name."""
     with pytest.raises(ValidationError, match="%00"):
         Settings(database_url="sqlite:////tmp/a%00b")
+
+
+async def test_the_longest_path_is_taken_and_a_longer_one_refused(tmp_path: Path) -> None:
+    """SQLite itself only says that it can't open it."""
+    folder = tmp_path / ("a" * 200) / ("b" * 100)
+    longest = folder / ("c" * (MAX_PATH_BYTES - len(os.fsencode(folder)) - 1))
+    async with open_store(Settings(database_url=f"sqlite:///{longest}").database_url, 1.0):
+        pass
+    with pytest.raises(StartError, match="choose a shorter one"):
+        async with open_store(Settings(database_url=f"sqlite:///{longest}d").database_url, 1.0):
+            pass
