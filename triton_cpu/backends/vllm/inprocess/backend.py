@@ -151,11 +151,12 @@ class Backend:
             pb_utils.Logger.log_error(f"[vllm] Error generating stream: {traceback.format_exc()}")
             job.fail(failed(error))
 
-    def rest(self) -> bool:
-        """Do what can wait. True when there is more of it."""
+    def rest(self) -> None:
+        """Do what can wait."""
         if not self._engine.healthy and time.monotonic() >= self._unload_at:
             self._unload()
-        return self._metrics is not None and self._metrics.rest(busy=self._engine.busy)
+        if self._metrics is not None:
+            self._metrics.rest(busy=self._engine.busy)
 
     def refused(self, job: Generation, error: Exception) -> None:
         job.fail(failed(error))

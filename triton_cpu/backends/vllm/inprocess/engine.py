@@ -44,17 +44,13 @@ class Job(Protocol):
 
 
 class Handler(Protocol):
-    """Told of everything that happens, in the sender thread alone.
-
-    ``rest`` is called when nothing happens, and twice a second; as long as it says that it has more to do,
-    again at once.
-    """
+    """Told of everything that happens, in the sender thread alone; to ``rest`` twice a second."""
 
     def output(self, job: Any, output: RequestOutput) -> None: ...
     def refused(self, job: Any, error: Exception) -> None: ...
     def engine_failed(self, jobs: list[Any], error: BaseException) -> None: ...
     def is_cancelled(self, job: Any) -> bool: ...
-    def rest(self) -> bool: ...
+    def rest(self) -> None: ...
     def cancelled(self, job: Any) -> None: ...
 
 
@@ -196,35 +192,32 @@ class EngineThread:
     def _send(self) -> None:
         asked: set[str] = set()
         next_check = time.monotonic() + CANCEL_CHECK_S
-        more = False
         while True:
             try:
-                event = self._events.get(timeout=0.0 if more else max(0.0, next_check - time.monotonic()))
+                event = self._events.get(timeout=max(0.0, next_check - time.monotonic()))
                 if event is None:
                     return
                 event()
             except queue.Empty:
-                more = self._rest(asked, check=False)
+                pass
             except Exception:
                 # Without this thread nobody would be answered any more.
                 logger.exception("A response could not be sent.")
             if time.monotonic() >= next_check:
-                more = self._rest(asked, check=True)
+                self._rest(asked)
                 next_check = time.monotonic() + CANCEL_CHECK_S
 
-    def _rest(self, asked: set[str], *, check: bool) -> bool:
-        """Let the handler do what can wait, and on ``check`` look after clients. True: it has more to do."""
-        if check and os.getppid() != self._server:
+    def _rest(self, asked: set[str]) -> None:
+        """Look after clients, and let the handler do what can wait."""
+        if os.getppid() != self._server:
             # Killed, the server can't end its model processes; one that generates would go on.
             os._exit(1)
         try:
-            if check:
-                asked &= self._pending.keys()
-                self._find_cancelled(asked)
-            return self._handler.rest()
+            asked &= self._pending.keys()
+            self._find_cancelled(asked)
+            self._handler.rest()
         except Exception:
             logger.exception("What can wait could not be done.")
-            return False
 
     def _find_cancelled(self, asked: set[str]) -> None:
         with self._lock:

@@ -5,6 +5,9 @@ How full the KV cache is comes on top: that backend keeps it to itself. The name
 Each observation is a call into the server's process: 11 us of this one's time, and 29 us until it returns,
 with both cores free. The thread that sends the answers makes them, before it sends: who has an answer finds
 it in the metrics. Tokens of an answer that nobody streams count when it is done.
+
+The times between tokens are too many for that: their histogram is kept here, and its series are counters to
+Triton, which can be raised by many at once. The page has the same lines for them as for a histogram.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import queue
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
@@ -20,14 +23,8 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 
 MAX_QUEUED = 100_000
 """Engine steps that may wait; beyond that they are dropped and counted, so memory stays bounded."""
-SHARE = 0.002
-"""How much of a busy server's time goes into observing the times between tokens ..."""
-MAX_CREDIT_S = 0.02
-"""... and how much of that can be saved up."""
-MAX_DELAY_S = 0.05
-"""How long the last answer of a server that was busy waits, at most, for what was put off."""
-CHUNK = 16
-"""Observations between two looks at the clock."""
+BUSY_INTERVAL_S = 0.1
+"""How often a busy server tells the times between tokens; one that rests tells them with the answer."""
 
 TTFT_S = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]
 PER_TOKEN_S = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5]
@@ -38,6 +35,35 @@ def token_buckets(maximum: int) -> list[int]:
     """1, 2, 5, 10, 20, 50, ... up to ``maximum``."""
     steps = (mantissa * 10**exponent for exponent in range(len(str(maximum))) for mantissa in (1, 2, 5))
     return [step for step in steps if step <= maximum]
+
+
+class Series:
+    """A histogram as the series that it has on the page, counters all. What is added is told at once."""
+
+    def __init__(self, bounds: list[float], buckets: list[Any], total: Any, count: Any) -> None:
+        """``buckets`` are the counters of ``bounds`` and of what is beyond the last one."""
+        self._bounds = bounds
+        self._buckets, self._total, self._count = buckets, total, count
+        self._clear()
+
+    def _clear(self) -> None:
+        self._added, self._sum = [0] * len(self._buckets), 0.0
+
+    def add(self, values: list[float]) -> None:
+        for value in values:
+            self._added[bisect_left(self._bounds, value)] += 1
+        self._sum += sum(values)
+
+    def tell(self) -> None:
+        """Raise the counters by what was added; a bucket's holds all that is below its bound."""
+        below = list(accumulate(self._added))
+        if below[-1]:
+            for bucket, added in zip(self._buckets, below, strict=True):
+                if added:
+                    bucket.increment(added)
+            self._total.increment(self._sum)
+            self._count.increment(below[-1])
+            self._clear()
 
 
 class Families:
@@ -53,10 +79,8 @@ class Families:
         self.first_token = self._histogram(
             "time_to_first_token_seconds", "Time to the first token in seconds.", TTFT_S
         )
-        self.per_token = self._histogram(
-            "time_per_output_token_seconds",
-            "Time between output tokens in seconds. What a busy server puts off comes when it rests.",
-            PER_TOKEN_S,
+        self.per_token = self._series(
+            "time_per_output_token_seconds", "Time between output tokens in seconds.", PER_TOKEN_S
         )
         self.e2e = self._histogram(
             "e2e_request_latency_seconds", "A request's time in the engine in seconds.", E2E_S
@@ -84,40 +108,12 @@ class Families:
         family = self._family(name, description, pb_utils.MetricFamily.HISTOGRAM)
         return family.Metric(labels=self._labels, buckets=buckets)
 
-
-class Gaps:
-    """Times between tokens that are not observed yet: for each bucket how many there are, and their sum.
-
-    Each is observed as the mean of those in its bucket, which leaves a histogram as their own values would.
-    """
-
-    def __init__(self, bounds: list[float]) -> None:
-        self._bounds = bounds
-        self._counts, self._sums = [0] * (len(bounds) + 1), [0.0] * (len(bounds) + 1)
-        self._left = 0
-
-    def __len__(self) -> int:
-        return self._left
-
-    def add(self, values: list[float]) -> None:
-        for value in values:
-            bucket = bisect_left(self._bounds, value)
-            self._counts[bucket] += 1
-            self._sums[bucket] += value
-        self._left += len(values)
-
-    def take(self, most: int) -> Iterator[float]:
-        """Up to ``most`` of them, which are no longer here then."""
-        for bucket, count in enumerate(self._counts):
-            taken = min(count, most)
-            if taken:
-                mean = self._sums[bucket] / count
-                self._counts[bucket] -= taken
-                self._sums[bucket] -= taken * mean
-                self._left -= taken
-                most -= taken
-                # A sum is rounded, and its mean must not get into the next bucket by that.
-                yield from [min([mean, *self._bounds[bucket : bucket + 1]])] * taken
+    def _series(self, name: str, description: str, bounds: list[float]) -> Series:
+        family = self._family(f"{name}_bucket", description, pb_utils.MetricFamily.COUNTER)
+        edges = [*(f"{bound:g}" for bound in bounds), "+Inf"]
+        buckets = [family.Metric(labels={**self._labels, "le": edge}) for edge in edges]
+        total, count = (self._counter(f"{name}_{part}", description) for part in ("sum", "count"))
+        return Series(bounds, buckets, total, count)
 
 
 class MetricsReporter:
@@ -128,8 +124,7 @@ class MetricsReporter:
         self._families: Families | None = None
         self._queue: queue.Queue[Any] = queue.Queue(MAX_QUEUED)
         self._dropped = 0
-        self._gaps = Gaps(PER_TOKEN_S)
-        self._credit_s, self._credited_at = MAX_CREDIT_S, time.monotonic()
+        self._told_at = 0.0
         self._kv_cache_usage = 0.0
         self._kv_cache_told = -1.0
 
@@ -154,8 +149,8 @@ class MetricsReporter:
     def report(self, *, busy: bool) -> None:
         """Report what the engine has recorded, before the answers that it is about.
 
-        Times between tokens are as many calls as tokens: while the server is ``busy``, others wait for the
-        two cores that these calls take, so they get a small share of the time, saved up beforehand or now.
+        While the server is ``busy``, others wait for the cores that the calls take: times between tokens are
+        then told a few times a second.
         """
         families = self._families
         if families is None:
@@ -165,16 +160,18 @@ class MetricsReporter:
             batch.append(self._queue.get())
         if batch:
             self._report_batch(families, batch)
-        self._observe_gaps(families, self._credit() if busy else MAX_DELAY_S)
+        now = time.monotonic()
+        if not busy or now - self._told_at >= BUSY_INTERVAL_S:
+            families.per_token.tell()
+            self._told_at = now
 
-    def rest(self, *, busy: bool) -> bool:
-        """Report, and say whether there is more to report for who has nothing else to do."""
+    def rest(self, *, busy: bool) -> None:
+        """Report, and what can wait until there is nothing else to do."""
         self.report(busy=busy)
         families, usage = self._families, self._kv_cache_usage
         if families is not None and usage != self._kv_cache_told:
             families.kv_cache.set(usage)
             self._kv_cache_told = usage
-        return not busy and len(self._gaps) > 0
 
     def close(self) -> None:
         """Report what still waits, and take the metrics back.
@@ -184,21 +181,6 @@ class MetricsReporter:
         self.report(busy=False)
         self._families = None
 
-    def _credit(self) -> float:
-        now = time.monotonic()
-        earned = (now - self._credited_at) * SHARE
-        self._credit_s, self._credited_at = min(MAX_CREDIT_S, self._credit_s + earned), now
-        return self._credit_s
-
-    def _observe_gaps(self, families: Families, seconds: float) -> None:
-        started = time.monotonic()
-        spent = 0.0
-        while self._gaps and spent < seconds:
-            for value in self._gaps.take(CHUNK):
-                families.per_token.observe(value)
-            spent = time.monotonic() - started
-        self._credit_s -= spent
-
     def _report_batch(self, families: Families, batch: list[Any]) -> None:
         for counter, total in (
             (families.prompt_tokens, sum(stats.num_prompt_tokens for stats in batch)),
@@ -207,7 +189,7 @@ class MetricsReporter:
             if total:
                 counter.increment(total)
         for stats in batch:
-            self._gaps.add(stats.inter_token_latencies_iter)
+            families.per_token.add(stats.inter_token_latencies_iter)
             finished = stats.finished_requests
             for histogram, values in (
                 (families.first_token, stats.time_to_first_tokens_iter),
