@@ -181,8 +181,11 @@ def main() -> None:
     parser.add_argument("environments", nargs="*", default=list(ENVIRONMENTS), help="which ones to make")
     check_python()
     try:
+        known = ENVIRONMENTS | ON_REQUEST
         for name in parser.parse_args().environments:
-            install(name, *(ENVIRONMENTS | ON_REQUEST)[name])
+            if name not in known:
+                stop(f"{name} is no environment: name some of {', '.join(known)}.")
+            install(name, *known[name])
     except KeyboardInterrupt:
         with suppress(OSError):
             print(file=sys.stderr)

@@ -168,6 +168,7 @@ class Stream:
         """
         if self._looking is not None:
             self._looking.cancel()
+            await asyncio.wait({self._looking})
         try:
             async with asyncio.timeout(timeout_s):
                 with _translated():

