@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.client import Client, deadline
 from benchmarks.report import Figure, publish
-from benchmarks.service import Service
-from tests.triton_process import ROOT, TritonProcess
+from testkit.service import Service
+from testkit.triton import ROOT, TritonProcess
 
 TIMEOUT_S = 600.0
 HEAD_START_S = 2.0

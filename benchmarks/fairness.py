@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.client import Client, deadline, make_items
 from benchmarks.report import Figure, publish
-from benchmarks.service import Service
+from testkit.service import Service
 
 TIMEOUT_S = 300.0
 SMALL_ITEMS = 10

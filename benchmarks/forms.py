@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.neighbours import Marked, compare, mark_in_order
 from demo_model.dataset import Item
-from tests.triton_process import ROOT, TritonProcess
+from testkit.triton import ROOT, TritonProcess
 
 FORMS: dict[str, Callable[[str], str]] = {
     "decomposed (a Mac)": lambda text: unicodedata.normalize("NFD", text),

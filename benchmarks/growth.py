@@ -19,11 +19,11 @@ from pathlib import Path
 from benchmarks.client import Client, make_items
 from benchmarks.questions import ENGINE_ENVIRONMENT, FIXED_TOKENS, FREE, overlay
 from benchmarks.results import RESULTS, write_growth
-from benchmarks.service import Service
 from benchmarks.steps import Growth, Step
 from demo_model.dataset import item
 from demo_model.phrases import Side
-from tests.triton_process import TEST_MODEL, TritonProcess
+from testkit.service import Service
+from testkit.triton import TEST_MODEL, TritonProcess
 
 ITEMS = (10, 100, 500, 2000, 5000, 10_000, 20_000)
 JOBS = (1, 2, 5, 10, 20)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.client import Client, deadline, make_items
 from benchmarks.report import Figure
-from benchmarks.service import Service
+from testkit.service import Service
 
 TIMEOUT_S = 300.0
 PACED_DELAYS_MS = range(500, 1500, 37)

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.trust import grade
 from demo_model.dataset import Item, items
 from demo_model.phrases import Side
-from tests.triton_process import TritonProcess
+from testkit.triton import TritonProcess
 
 WINDOW = 160
 """The orchestrator's default. The run that the others are compared with has it, and the items' own order."""

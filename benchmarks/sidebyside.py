@@ -27,7 +27,7 @@ from benchmarks.sides.engine import Engine
 from benchmarks.sides.openai import OpenAI
 from benchmarks.sides.side import Setup, Side
 from benchmarks.sides.triton import BATCH, Stream, Whole
-from tests.triton_process import TEST_MODEL
+from testkit.triton import TEST_MODEL
 from triton_common.settings import ModelSettings
 
 ROUND_TIMEOUT_S = 1200.0

@@ -19,7 +19,7 @@ from benchmarks.bare import BareClient
 from benchmarks.client import Client, deadline, make_items
 from benchmarks.latency import measure_latency
 from benchmarks.report import Figure, publish
-from benchmarks.service import Service
+from testkit.service import Service
 
 WINDOW = 160
 """The orchestrator's default, and so the bare client's."""

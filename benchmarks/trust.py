@@ -20,8 +20,8 @@ from pathlib import Path
 
 from demo_model.dataset import Item, items
 from demo_model.phrases import Side
-from tests.model_repository.ensemble import Answer, Ensemble
-from tests.triton_process import TritonProcess
+from testkit.ensemble import Answer, Ensemble
+from testkit.triton import TritonProcess
 
 SERVERS = {
     "everything on": {"CONSTRAINED_OUTPUT": "true", "CONFIDENCE": "true"},

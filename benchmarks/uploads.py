@@ -22,7 +22,7 @@ import psutil
 
 from benchmarks.client import deadline
 from benchmarks.report import Figure, publish
-from benchmarks.service import MIB, Service
+from testkit.service import MIB, Service
 
 TIMEOUT_S = 120.0
 PIECE_BYTES = 256 * 1024

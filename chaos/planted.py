@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from orchestrator.__main__ import main
-from orchestrator.events import BatchComplete
 from orchestrator.jobs import Job
+from orchestrator.jobs.events import BatchComplete
 from orchestrator.store import Store
 from orchestrator.store.store import Unfinished
 

@@ -13,11 +13,11 @@ from types import TracebackType
 import psutil
 
 from chaos.faults import Kind
-from chaos.proxy import Proxy
 from local_stack.child import Child
 from local_stack.ports import free_ports
 from local_stack.supervisor import Supervisor
-from tests.triton_process import ROOT, TritonProcess
+from testkit.proxy import Proxy
+from testkit.triton import ROOT, TritonProcess
 from triton_common.supervision import SupervisionSettings
 from triton_cpu.serve import remove_stale_memory
 

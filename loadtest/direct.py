@@ -19,8 +19,8 @@ from loadtest.recorder import ITEM, JOB, LoadError, Recorder
 from loadtest.service import AWAY, CONNECT_TIMEOUT_S, JSON, open_client
 from loadtest.texts import Item
 from orchestrator import jobs
-from orchestrator.answers import Answer, decode
-from orchestrator.triton import INPUTS, Encoder
+from orchestrator.triton.codec import Answer, decode
+from orchestrator.triton.connection import INPUTS, Encoder
 
 MODEL = "evaluate"
 SHOWN_CHARS = 80

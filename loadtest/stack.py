@@ -16,7 +16,7 @@ from local_stack.plan import DEMO_MODEL, ROOT, Plan, make_plan
 from local_stack.stack import Stack
 from local_stack.temporary import private_settings
 from orchestrator.config import Settings
-from tests.triton_process import SCRIPTED
+from testkit.triton import SCRIPTED
 
 SCRIPTED_DELAY_MS = 1000
 """So that what is loaded is the service, not this machine: an instant model leaves it no processor time."""

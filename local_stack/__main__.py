@@ -15,7 +15,7 @@ from local_stack.checks import check
 from local_stack.errors import StackError
 from local_stack.plan import ROOT, Plan, PlanError, make_plan
 from local_stack.stack import Stack
-from orchestrator.log_writer import LineWriter, complain, keep_standard_streams_open
+from orchestrator.observability.log_writer import LineWriter, complain, keep_standard_streams_open
 from triton_common.folder import InUseError, claim
 from triton_common.settings import SettingsError
 

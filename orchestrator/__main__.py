@@ -15,9 +15,9 @@ from orchestrator.api.keys import SERVICE
 from orchestrator.app import make_app
 from orchestrator.config import Settings, SettingsError, load_settings
 from orchestrator.errors import StartError
-from orchestrator.log_writer import complain
-from orchestrator.logs import configure_logging
-from orchestrator.loop_errors import LoopErrors
+from orchestrator.observability.log_writer import complain
+from orchestrator.observability.logs import configure_logging
+from orchestrator.observability.loop_errors import LoopErrors
 
 CONNECTIONS_TIMEOUT_S = 1.0
 

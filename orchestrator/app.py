@@ -10,20 +10,20 @@ from orchestrator.api.bodies import Bodies
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.parser import Parser
 from orchestrator.api.routes import add_api
+from orchestrator.api.service import Service
+from orchestrator.broker import Feed
 from orchestrator.config import Settings
-from orchestrator.dispatcher import Dispatcher
-from orchestrator.estimate import Estimate
-from orchestrator.feed import Feed
-from orchestrator.gpu import GpuWatch
-from orchestrator.intake import Intake
-from orchestrator.lag import watch_lag
-from orchestrator.link import Link
-from orchestrator.metrics import Metrics
-from orchestrator.service import Service
+from orchestrator.jobs.rate import Estimate
+from orchestrator.observability.lag import watch_lag
+from orchestrator.observability.metrics import Metrics
 from orchestrator.store import Change, open_store
-from orchestrator.sweeper import sweep
+from orchestrator.store.sweeper import sweep
 from orchestrator.tasks import running
-from orchestrator.writer import Writer
+from orchestrator.triton.gpu import GpuWatch
+from orchestrator.triton.pool import Link
+from orchestrator.worker.claims import Intake
+from orchestrator.worker.committer import Writer
+from orchestrator.worker.worker import Dispatcher
 
 
 def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Application:

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from orchestrator.logs import where
+from orchestrator.observability.logs import where
 
 log = structlog.get_logger()
 

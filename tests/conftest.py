@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.triton_process import TritonProcess
+from testkit.triton import TritonProcess
 
 
 @pytest.fixture(scope="session")

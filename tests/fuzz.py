@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.service import Service
-from tests.triton_process import ROOT
+from testkit.service import Service
+from testkit.triton import ROOT
 
 PROGRAM = ROOT / ".venv-fuzz" / "bin" / "st"
 CONFIG = ROOT / "tests" / "fuzz.toml"

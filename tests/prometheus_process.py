@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from local_stack.ports import free_ports
-from tests.direct import open_url
+from testkit.direct import open_url
+from testkit.triton import ROOT
 from tests.tools import MISSING, find
-from tests.triton_process import ROOT
 
 MONITORING = ROOT / "monitoring"
 

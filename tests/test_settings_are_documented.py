@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from orchestrator.config import Settings
-from tests.triton_process import ROOT
+from testkit.triton import ROOT
 from triton_common.grading_settings import GradingSettings
 from triton_common.settings import ModelSettings
 from triton_common.supervision import SupervisionSettings

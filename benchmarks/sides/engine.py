@@ -11,7 +11,7 @@ from typing import IO, Any, Self
 from benchmarks.questions import Question
 from benchmarks.sides.side import READY_TIMEOUT_S, STOP_TIMEOUT_S, Outcome, Setup
 from local_stack.child import die_with_parent
-from tests.triton_process import ROOT
+from testkit.triton import ROOT
 
 ROUND_TIMEOUT_S = 900.0
 MAX_LINE_BYTES = 64 * 1024 * 1024

@@ -16,7 +16,7 @@ from benchmarks.sides.side import READY_TIMEOUT_S, STOP_TIMEOUT_S, Outcome, Setu
 from local_stack.child import Child
 from local_stack.ports import free_ports
 from local_stack.readiness import wait_ready
-from tests.triton_process import ROOT
+from testkit.triton import ROOT
 
 ANSWER_TIMEOUT_S = 900.0
 

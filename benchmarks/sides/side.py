@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from benchmarks.questions import ENGINE_ENVIRONMENT, Question
-from tests.triton_process import SERVER_PYTHON
+from testkit.triton import SERVER_PYTHON
 
 READY_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 30.0

@@ -12,11 +12,11 @@ from typing import Self
 from benchmarks.bare import BareClient
 from benchmarks.client import Client
 from benchmarks.questions import FREE, Question, overlay
-from benchmarks.service import Service
 from benchmarks.sides.side import READY_TIMEOUT_S, STOP_TIMEOUT_S, Outcome, Setup
 from local_stack.child import Child
 from local_stack.readiness import wait_ready
-from tests.triton_process import ADMIN_KEY, TritonProcess
+from testkit.service import Service
+from testkit.triton import ADMIN_KEY, TritonProcess
 from triton_common.repository import lay_out
 from triton_common.server import Ports, command
 from triton_cpu.serve import remove_stale_memory

@@ -17,7 +17,7 @@ from orchestrator.api.headers import NAME, SECURITY
 from orchestrator.api.keys import SERVICE
 from orchestrator.config import Settings
 from orchestrator.errors import StartError
-from orchestrator.logs import where
+from orchestrator.observability.logs import where
 
 MOST_CONNECTIONS = 4096
 OTHER_FILES = 64  # for database, log, Triton and what else is open beside connections and tables

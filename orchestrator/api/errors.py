@@ -15,7 +15,7 @@ from orchestrator.errors import (
     QueueFullError,
     StoreUnavailableError,
 )
-from orchestrator.logs import where
+from orchestrator.observability.logs import where
 
 RETRY_AFTER_S = 5
 STREAMING = web.RequestKey(

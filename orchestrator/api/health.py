@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from orchestrator import __version__
 from orchestrator.api.errors import RETRY_AFTER_S, json_response
 from orchestrator.api.keys import SERVICE
-from orchestrator.service import Service
+from orchestrator.api.service import Service
 
 
 async def health(request: web.Request) -> web.Response:

@@ -10,9 +10,9 @@ from aiohttp import web
 
 from orchestrator.api.errors import ApiError, json_response
 from orchestrator.api.keys import SERVICE
-from orchestrator.events import Progress
+from orchestrator.api.sse import stream_events
 from orchestrator.jobs import Job
-from orchestrator.sse import stream_events
+from orchestrator.jobs.events import Progress
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -2,6 +2,6 @@
 
 from aiohttp import web
 
-from orchestrator.service import Service
+from orchestrator.api.service import Service
 
 SERVICE = web.AppKey("service", Service)

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from orchestrator.api.errors import ApiError
 from orchestrator.api.schemas import parse_request
 from orchestrator.config import Settings
-from orchestrator.posted import Posted, posted
+from orchestrator.store.posted import Posted, posted
 
 LENGTH = struct.Struct("!Q")
 PR_SET_PDEATHSIG = 1

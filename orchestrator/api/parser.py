@@ -12,7 +12,7 @@ from orchestrator.api.errors import ApiError
 from orchestrator.api.parse_worker import LENGTH
 from orchestrator.api.schemas import parse_request
 from orchestrator.config import Settings
-from orchestrator.posted import Posted, posted
+from orchestrator.store.posted import Posted, posted
 
 TRIES = 2  # a worker may have been ended from outside, which is no fault of the body's
 RETRY_AFTER_S = 5

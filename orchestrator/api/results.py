@@ -20,8 +20,8 @@ from orchestrator.api.jobs import find_job, job_expired
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.rows import Rows
 from orchestrator.api.sending import PIECE_BYTES, send_pieces
-from orchestrator.events import one_line
 from orchestrator.jobs import Item, Job
+from orchestrator.jobs.events import one_line
 
 EXPORT_WAIT_S = 30.0
 

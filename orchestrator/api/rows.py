@@ -4,7 +4,7 @@ from array import array
 from collections.abc import AsyncIterator
 from typing import Any
 
-from orchestrator.events import results_in
+from orchestrator.jobs.events import results_in
 from orchestrator.store import Store
 
 PAGE_EVENTS = 16  # events read at a time for the index

@@ -11,7 +11,7 @@ from orchestrator.api.json_body import parse_json
 from orchestrator.api.json_names import repeated_names
 from orchestrator.config import Settings
 from orchestrator.jobs import Item, ItemError, Priority
-from orchestrator.normalising import normalise
+from orchestrator.jobs.normalising import normalise
 
 MAX_PROBLEMS = 100
 ITEM_FIELDS = ("id_alumno", "curso", "consigna", "respuesta")

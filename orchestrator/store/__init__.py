@@ -1,6 +1,6 @@
 """Durable jobs, items and events."""
 
+from orchestrator.store.committing import Change
 from orchestrator.store.store import Created, Store, Unfinished, open_store
-from orchestrator.store.writing import Change
 
 __all__ = ["Change", "Created", "Store", "Unfinished", "open_store"]

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
-from orchestrator.events import result_dict
 from orchestrator.jobs import Evidence, Item, ItemError, Job, Priority, Result, Status
+from orchestrator.jobs.events import result_dict
 
 
 def job_values(job: Job) -> dict[str, Any]:

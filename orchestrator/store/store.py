@@ -9,14 +9,14 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orchestrator.events import results_in
 from orchestrator.jobs import TERMINAL, Item, Job, Result
-from orchestrator.provenance import Provenance
+from orchestrator.jobs.events import results_in
+from orchestrator.jobs.provenance import Provenance
 from orchestrator.store import rows
+from orchestrator.store.committing import Change, Rows
 from orchestrator.store.database import Database
 from orchestrator.store.purge import Purge
 from orchestrator.store.tables import events, items, jobs, provenances
-from orchestrator.store.writing import Change, Rows
 
 TERMINAL_WORDS = tuple(status.value for status in TERMINAL)
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.report import Figure, table
-from tests.triton_process import ROOT
+from testkit.triton import ROOT
 
 TIMEOUT_S = 170.0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.triton_process import ROOT
+from testkit.triton import ROOT
 
 pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(900)]
 

@@ -16,9 +16,9 @@ import yaml
 
 import triton_common
 from orchestrator.config import Settings
+from testkit.triton import ROOT
 from tests.docker.test_images import DOCKERFILES, TOOLS
 from tests.test_settings_are_documented import documented
-from tests.triton_process import ROOT
 from triton_common.settings import EnvSettings
 
 COMPOSE, TRITON_PORTS = "docker-compose.yml", "docker-compose.triton-ports.yml"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.ports import free_ports
-from tests.triton_process import ROOT
+from testkit.triton import ROOT
 from triton_common import healthcheck, probe
 
 DOCKERFILES = ["Dockerfile.triton", "Dockerfile.api"]

@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from tests.triton_process import ROOT
+from testkit.triton import ROOT
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
 JOB = b'{"job_id": "x", "total_items": 25, "stream_url": "/stream/x"}'

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from local_stack.ports import free_ports
+from testkit.triton import ROOT
 from tests.orchestrator.conftest import OwnProcess, own_process
-from tests.triton_process import ROOT
 
 TIMEOUT_S = 150.0
 

@@ -15,7 +15,7 @@ from local_stack.checks import check_model
 from local_stack.plan import PlanError, make_plan
 from local_stack.ports import free_ports
 from local_stack.temporary import private_settings
-from tests.triton_process import ROOT
+from testkit.triton import ROOT
 
 NAMES = ("PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT", "TRITON_HTTP_PORT")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.direct import open_url
+from testkit.direct import open_url
 from tests.whole_stack.conftest import LocalStack
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("whole-stack"), pytest.mark.timeout(300)]

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from tests.direct import get
+from testkit.direct import get
+from testkit.triton import ROOT
 from tests.small_disk import fill
-from tests.triton_process import ROOT
 from tests.whole_stack.conftest import LocalStack
 
 pytestmark = pytest.mark.timeout(300)

@@ -12,8 +12,8 @@ import pytest
 from local_stack.child import Child
 from local_stack.errors import StackError
 from local_stack.supervisor import Supervisor
+from testkit.triton import TritonProcess
 from tests.triton_common.test_probe import grade
-from tests.triton_process import TritonProcess
 from triton_common.probe import Probe
 from triton_common.supervision import SupervisionSettings
 

@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import Any
 
-from tests.triton_process import ROOT
+from testkit.triton import ROOT
 
 FOLDERS = tuple(str(ROOT / "model_repository" / model / "1") for model in ("preprocess", "postprocess"))
 

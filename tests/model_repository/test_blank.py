@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import normalising as of_the_orchestrator
 from orchestrator.jobs import Item
+from orchestrator.jobs import normalising as of_the_orchestrator
+from testkit.triton import ROOT
 from tests.model_repository.beside import beside
-from tests.triton_process import ROOT
 
 normalising = beside("normalising")
 normalise, is_blank = normalising.normalise, normalising.is_blank
@@ -123,6 +123,6 @@ def test_what_a_person_reads_is_not_blank(text: str) -> None:
 
 def test_one_definition() -> None:
     """The orchestrator's is the same file."""
-    link = ROOT / "orchestrator" / "normalising.py"
+    link = ROOT / "orchestrator" / "jobs" / "normalising.py"
     assert Path(of_the_orchestrator.__file__).resolve() == link.resolve()
     assert link.resolve() == ROOT / "model_repository" / "preprocess" / "1" / "normalising.py"

@@ -10,9 +10,9 @@ import pytest
 
 from demo_model.dataset import items
 from demo_model.phrases import Side
+from testkit.ensemble import Answer, Ensemble, provenance
+from testkit.triton import TEST_MODEL, TritonProcess
 from tests.model_repository.adversarial import answers
-from tests.model_repository.ensemble import Answer, Ensemble, provenance
-from tests.triton_process import TEST_MODEL, TritonProcess
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm"), pytest.mark.timeout(300)]
 WINDOW = 100

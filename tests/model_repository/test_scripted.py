@@ -12,9 +12,9 @@ import pytest
 from tritonclient import grpc
 from tritonclient.utils import InferenceServerException
 
-from tests.model_repository.ensemble import FIELDS, Ensemble, provenance
+from testkit.ensemble import FIELDS, Ensemble, provenance
+from testkit.triton import TritonProcess
 from tests.model_repository.test_grade import UNUSABLE
-from tests.triton_process import TritonProcess
 
 pytestmark = pytest.mark.xdist_group("scripted-models")
 SHORT = [case for case in UNUSABLE if len(case[1]) < 10_000]

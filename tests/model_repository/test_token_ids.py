@@ -8,8 +8,8 @@ import subprocess
 from functools import cache
 from typing import Any
 
+from testkit.triton import ROOT, SERVER_PYTHON, TEST_MODEL
 from tests.model_repository.adversarial import SENTENCES, TOKENS, answers
-from tests.triton_process import ROOT, SERVER_PYTHON, TEST_MODEL
 
 MAX_TOKENS = 824
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from testkit.triton import ROOT
 from tests.monitoring.expressions import OURS, dashboard, dashboard_expressions, panels, selectors
 from tests.prometheus_process import MONITORING
-from tests.triton_process import ROOT
 
 GRAFANA = MONITORING / "grafana"
 

@@ -8,9 +8,9 @@ import subprocess
 import pytest
 import yaml
 
+from testkit.triton import ROOT
 from tests.monitoring.expressions import rules
 from tests.prometheus_process import MONITORING, program
-from tests.triton_process import ROOT
 
 RULES = {rule["alert"]: rule for rule in rules()}
 

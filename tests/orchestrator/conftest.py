@@ -19,11 +19,11 @@ from aiohttp import web
 from local_stack.ports import free_ports
 from orchestrator.api.connections import listening_site
 from orchestrator.api.keys import SERVICE
+from orchestrator.api.service import Service
 from orchestrator.app import make_app
 from orchestrator.config import Settings
-from orchestrator.service import Service
+from testkit.triton import ROOT, TritonProcess
 from tests.orchestrator.client import WAIT_S, Client
-from tests.triton_process import ROOT, TritonProcess
 
 Start = Callable[..., AbstractAsyncContextManager["Running"]]
 

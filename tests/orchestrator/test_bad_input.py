@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from testkit.triton import TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Running, Start
-from tests.triton_process import TritonProcess
 
 
 async def stored_jobs(client: Running) -> int:

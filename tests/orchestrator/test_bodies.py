@@ -13,9 +13,9 @@ from orchestrator.api.errors import ApiError
 from orchestrator.api.schemas import parse_request
 from orchestrator.config import Settings
 from orchestrator.jobs import Item
+from testkit.triton import TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
-from tests.triton_process import TritonProcess
 
 SETTINGS = Settings()
 TEXT = "Les plantes agafen energia del sòl i de la llum amb la clorofil·la; així creixen."

@@ -13,12 +13,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 from tritonclient.grpc import service_pb2
 
-from orchestrator.answers import Answer, Failure, Refusal, decode
 from orchestrator.config import Settings, SettingsError, load_settings
 from orchestrator.jobs import Evidence, Item
 from orchestrator.store import open_store
 from orchestrator.store.tables import metadata
-from orchestrator.triton import Encoder
+from orchestrator.triton.codec import Answer, Failure, Refusal, decode
+from orchestrator.triton.connection import Encoder
 
 
 def answer(**tensors: bytes) -> Any:

@@ -12,11 +12,11 @@ import pytest
 from orchestrator.api.connections import most_connections
 from orchestrator.config import Settings
 from orchestrator.errors import StartError
+from testkit.triton import TritonProcess
 from tests.open_files import open_files
 from tests.orchestrator.client import WAIT_S, Client, make_items
 from tests.orchestrator.conftest import OwnProcess, Start
 from tests.orchestrator.raw import Raw, connected, head
-from tests.triton_process import TritonProcess
 
 TABLES = Settings().max_open_tables
 QUICK = {"header_timeout_s": 0.5, "keepalive_timeout_s": 1.0}

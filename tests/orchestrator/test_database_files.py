@@ -19,9 +19,9 @@ from orchestrator.config import MAX_PATH_BYTES, Settings
 from orchestrator.errors import StartError
 from orchestrator.store import open_store
 from orchestrator.store.database import Database
+from testkit.triton import TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import OwnProcess, Start, launched
-from tests.triton_process import TritonProcess
 
 WAIT_S = 30.0
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from testkit.triton import TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
-from tests.triton_process import TritonProcess
 
 
 async def test_a_class_of_25_comes_back_as_ten_ten_and_five(

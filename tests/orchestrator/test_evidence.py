@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.provenance import columns, read_provenance
+from orchestrator.api.exports.made_with import columns
+from orchestrator.triton.provenance import read_provenance
+from testkit.triton import ROOT, TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
-from tests.triton_process import ROOT, TritonProcess
 
 TEMPLATE = ROOT / "model_repository" / "preprocess" / "1" / "prompt_template.txt"
 

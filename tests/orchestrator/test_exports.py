@@ -9,12 +9,12 @@ from orchestrator.api.errors import ApiError
 from orchestrator.api.exports.columns import ALL_COLUMNS, COLUMNS
 from orchestrator.api.exports.formats import XLSX, find_format
 from orchestrator.api.exports.locales import find_locale
-from orchestrator.provenance import columns
+from orchestrator.api.exports.made_with import columns
+from testkit.triton import TritonProcess
 from tests.orchestrator import workbook
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
 from tests.orchestrator.tables import IDS, fetch, read_csv, xlsx_of
-from tests.triton_process import TritonProcess
 
 
 async def test_a_table_can_be_read_anywhere(start: Start, scripted_triton: TritonProcess) -> None:

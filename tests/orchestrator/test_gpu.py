@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from orchestrator.gpu import GpuMemory, GpuWatch, read_memory
+from orchestrator.triton.gpu import GpuMemory, GpuWatch, read_memory
 
 GPUS = """\
 # HELP nv_gpu_memory_total_bytes GPU total memory, in bytes

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.api.exports.columns import ALL_COLUMNS
+from testkit.triton import TritonProcess
 from tests.orchestrator import workbook
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
 from tests.orchestrator.tables import IDS, csv_of, fetch, xlsx_of
-from tests.triton_process import TritonProcess
 
 TIMEOUT_S = 120.0
 pytestmark = pytest.mark.skipif(

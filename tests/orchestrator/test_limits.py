@@ -3,9 +3,9 @@
 import asyncio
 import time
 
+from testkit.triton import TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
-from tests.triton_process import TritonProcess
 
 SLOW = "[[delay_ms=20000]]"  # still at work, whatever else this machine does
 

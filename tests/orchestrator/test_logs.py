@@ -16,9 +16,9 @@ from pathlib import Path
 import aiohttp
 
 from local_stack.ports import free_ports
-from orchestrator.log_writer import LineWriter
+from orchestrator.observability.log_writer import LineWriter
+from testkit.triton import ROOT, TritonProcess
 from tests.orchestrator.client import WAIT_S, Client, make_items
-from tests.triton_process import ROOT, TritonProcess
 
 SMALL_PIPE = 4096
 JOBS = 30  # two lines each: more than a small pipe holds

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.feed import KEPT_FRAMES, Cursor, Feed, Topic
+from orchestrator.broker import KEPT_FRAMES, Cursor, Feed, Topic
 from orchestrator.jobs import Job, Priority, Status
-from orchestrator.metrics import CLOSED, CODES, OTHER, Metrics
+from orchestrator.observability.metrics import CLOSED, CODES, OTHER, Metrics
 from orchestrator.store import open_store
+from testkit.triton import ROOT, TritonProcess
 from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
-from tests.triton_process import ROOT, TritonProcess
 
 LABELS = {
     "status": {"ok", "failed", "completed", "cancelled", *map(str, range(200, 600))},

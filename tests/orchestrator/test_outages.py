@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from local_stack.ports import free_ports
+from testkit.triton import TritonProcess
 from tests.orchestrator.client import Heard, make_items
 from tests.orchestrator.conftest import Running, Start
-from tests.triton_process import TritonProcess
 
 
 def check_all_graded(heard: Heard, count: int) -> None:

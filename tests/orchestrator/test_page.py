@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from orchestrator.api.page import ASSETS, WEB
+from testkit.triton import TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
-from tests.triton_process import TritonProcess
 
 NODE_TIMEOUT_S = 30.0
 # A document and a browser's objects, as little of them as the page uses. It prints what was shown.

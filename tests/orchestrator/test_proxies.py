@@ -11,10 +11,10 @@ import sys
 import pytest
 
 from benchmarks.bare import BareClient
+from testkit.triton import ROOT, TritonProcess
 from tests.local_stack.test_make_run import PROXIES
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
-from tests.triton_process import ROOT, TritonProcess
 
 ENVIRONMENT = {**os.environ, **PROXIES, "no_proxy": "", "NO_PROXY": ""}
 

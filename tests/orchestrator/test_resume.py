@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from testkit.triton import TritonProcess
 from tests.orchestrator.client import Client, Heard, make_items
 from tests.orchestrator.conftest import OwnProcess, Start
-from tests.triton_process import TritonProcess
 
 
 def check(heard: Heard, count: int) -> None:

@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orchestrator.errors import ClosedError, DuplicateResultError, IllegalTransitionError
-from orchestrator.estimate import Estimate
-from orchestrator.events import Event, results_in
 from orchestrator.jobs import TERMINAL, Item, ItemError, Job, Priority, Result, Status, by_prompt
-from orchestrator.ledger import Ledger
-from orchestrator.quarantine import Quarantine
-from orchestrator.runs import Attempt, Run, Window
+from orchestrator.jobs.batching import Ledger
+from orchestrator.jobs.events import Event, results_in
+from orchestrator.jobs.isolation import Quarantine
+from orchestrator.jobs.rate import Estimate
+from orchestrator.worker.window import Attempt, Run, Window
 
 
 def make_job(total: int, batch_size: int = 10, priority: Priority = Priority.NORMAL) -> Job:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StartError
+from testkit.triton import ROOT, TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import OwnProcess, Start
-from tests.triton_process import ROOT, TritonProcess
 
 
 async def test_a_locked_database_pauses_and_goes_on(

@@ -7,11 +7,11 @@ import pytest
 
 from orchestrator.api.guard import host_name
 from orchestrator.config import Settings, SettingsError, load_settings
+from testkit.triton import TritonProcess
 from tests.browser import needs_browser, page, run, see, serve
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
 from tests.orchestrator.raw import connected, head, post
-from tests.triton_process import TritonProcess
 
 BODY = json.dumps({"items": make_items(1)})
 

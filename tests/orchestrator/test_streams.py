@@ -7,11 +7,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from orchestrator.feed import Cursor
+from orchestrator.broker import Cursor
 from orchestrator.jobs import Job
+from testkit.triton import ROOT, TritonProcess
 from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
-from tests.triton_process import ROOT, TritonProcess
 
 
 async def test_comments_keep_a_quiet_stream_alive(start: Start, scripted_triton: TritonProcess) -> None:

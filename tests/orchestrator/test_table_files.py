@@ -13,6 +13,7 @@ from orchestrator.api import results
 from orchestrator.api.exports.columns import Cell
 from orchestrator.api.exports.locales import POINT
 from orchestrator.api.exports.tables import TABLES, make_table
+from testkit.triton import TritonProcess
 from tests.open_files import open_files
 from tests.orchestrator import workbook
 from tests.orchestrator.client import make_items
@@ -20,7 +21,6 @@ from tests.orchestrator.conftest import Start
 from tests.orchestrator.raw import connected, head
 from tests.orchestrator.tables import fetch, pieces
 from tests.small_disk import fill
-from tests.triton_process import TritonProcess
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])

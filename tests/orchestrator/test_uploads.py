@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from orchestrator.api.parse_worker import _too_many_values
+from testkit.triton import TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import Start
 from tests.orchestrator.raw import connected, post
-from tests.triton_process import TritonProcess
 
 MIB = 1 << 20
 SLOW = "[[delay_ms=20000]]"

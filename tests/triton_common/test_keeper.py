@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from testkit.triton import ROOT, TritonProcess
 from tests.triton_common.test_probe import grade
-from tests.triton_process import ROOT, TritonProcess
 
 END_TIMEOUT_S = 60.0
 KEEP = """

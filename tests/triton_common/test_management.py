@@ -12,7 +12,7 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import InferenceServerException
 
-from tests.triton_process import ADMIN_HEADERS, ADMIN_METADATA, TritonProcess
+from testkit.triton import ADMIN_HEADERS, ADMIN_METADATA, TritonProcess
 from triton_common.server import ADMIN_HEADER, read_admin_key
 from triton_common.settings import SettingsError
 

@@ -10,8 +10,8 @@ import urllib.request
 import pytest
 
 from local_stack.ports import free_ports
-from tests.direct import open_url
-from tests.triton_process import TritonProcess
+from testkit.direct import open_url
+from testkit.triton import TritonProcess
 from triton_common.probe import ITEM, NotGradingError, Probe
 
 UNANSWERED = {**ITEM, "respuesta": "Prova. [[hang]]"}

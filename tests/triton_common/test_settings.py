@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.triton_process import ROOT, SERVER_PYTHON
+from testkit.triton import ROOT, SERVER_PYTHON
 from triton_common.repository import SOURCE, lay_out
 from triton_common.server import Ports
 from triton_common.settings import ModelSettings, SettingsError

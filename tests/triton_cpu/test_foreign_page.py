@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.triton_process import TritonProcess
+from testkit.triton import TritonProcess
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAGE_TIMEOUT_S = 90.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.triton_process import ROOT, SERVER_PYTHON
+from testkit.triton import ROOT, SERVER_PYTHON
 from triton_cpu import layout
 from triton_cpu.layout import NotPossibleError, check_machine, find_libpython, find_wheel
 

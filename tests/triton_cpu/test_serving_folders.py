@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.triton_process import ROOT, TritonProcess
+from testkit.triton import ROOT, TritonProcess
 from triton_common.probe import Probe
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tritonclient import grpc
 
-from tests.direct import CHANNEL
+from testkit.direct import CHANNEL
 
 TIMEOUT_S = 60.0
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from tritonclient import grpc
 
-from tests.direct import CHANNEL
-from tests.triton_process import ADMIN_METADATA, ROOT, TEST_MODEL, TritonProcess
+from testkit.direct import CHANNEL
+from testkit.triton import ADMIN_METADATA, ROOT, TEST_MODEL, TritonProcess
 from tests.vllm_backend.client import Stream, ask
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm-failure")]

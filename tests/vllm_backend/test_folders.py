@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.model_repository.ensemble import provenance
-from tests.triton_process import ROOT, SERVER_PYTHON, TEST_MODEL, TritonProcess
+from testkit.ensemble import provenance
+from testkit.triton import ROOT, SERVER_PYTHON, TEST_MODEL, TritonProcess
 from triton_common.probe import Probe
 
 RESOLVE = """

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tritonclient import grpc
 
-from tests.direct import CHANNEL
-from tests.triton_process import TritonProcess
+from testkit.direct import CHANNEL
+from testkit.triton import TritonProcess
 from tests.vllm_backend.client import Stream, ask
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]

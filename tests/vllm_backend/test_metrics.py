@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.triton_process import TritonProcess
+from testkit.triton import TritonProcess
 from tests.vllm_backend.client import Stream, ask
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]

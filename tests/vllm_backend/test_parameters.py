@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tritonclient import grpc
 
-from tests.direct import CHANNEL
-from tests.triton_process import TritonProcess
+from testkit.direct import CHANNEL
+from testkit.triton import TritonProcess
 from tests.vllm_backend.client import Stream, ask, tensor
 from tests.vllm_backend.odd_parameters import generate
 

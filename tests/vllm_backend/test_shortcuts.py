@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.triton_process import ROOT, SERVER_PYTHON, TEST_MODEL
+from testkit.triton import ROOT, SERVER_PYTHON, TEST_MODEL
 
 TIMEOUT_S = 120.0
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from local_stack.ports import free_ports
-from tests.triton_process import ROOT, TEST_MODEL
+from testkit.triton import ROOT, TEST_MODEL
 
 READY = "Avalua is ready."
 READY_TIMEOUT_S = 150.0

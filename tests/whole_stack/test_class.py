@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.direct import open_url
-from tests.triton_process import ROOT
+from testkit.direct import open_url
+from testkit.triton import ROOT
 from tests.whole_stack.conftest import LocalStack
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("whole-stack")]

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from orchestrator import provenance
 from orchestrator.api.errors import ApiError
+from orchestrator.api.exports import made_with
 from orchestrator.jobs import Item
 
 Cell = str | int | float | None
@@ -24,7 +24,7 @@ COLUMNS: Final = (
     "expected_mark",
     "mark_probabilities",
     "share_kept",
-    *provenance.COLUMNS,
+    *made_with.COLUMNS,
     "provenance_id",
 )
 # What was sent: only where it is asked for.
@@ -55,8 +55,8 @@ def rows(
     items: Mapping[int, Item],
 ) -> Iterator[list[Cell]]:
     """For each result its cells under these names. `items`, by index, are needed only for ITEM_COLUMNS."""
-    made_with = {id_: provenance.columns(content) for id_, content in origins.items()}
-    nowhere = provenance.columns({})
+    of_origin = {id_: made_with.columns(content) for id_, content in origins.items()}
+    nowhere = made_with.columns({})
     for result in results:
         error = result["error"] or {"code": None, "message": None}
         item = items.get(result["index"])
@@ -66,7 +66,7 @@ def rows(
             "error_message": error["message"],
             "flags": " ".join(result["flags"]),
             "mark_probabilities": " ".join(str(one) for one in result.get("mark_probabilities") or ()),
-            **made_with.get(str(result.get("provenance_id")), nowhere),
+            **of_origin.get(str(result.get("provenance_id")), nowhere),
             **{name: getattr(item, name, None) for name in ITEM_COLUMNS},
         }
         yield [cells.get(name) for name in names]

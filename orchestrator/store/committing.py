@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from orchestrator.jobs import Job, Result
-from orchestrator.provenance import Provenance
+from orchestrator.jobs.provenance import Provenance
 from orchestrator.store import rows
 from orchestrator.store.tables import events, jobs, provenances
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from orchestrator.events import frame
 from orchestrator.jobs import Job
+from orchestrator.jobs.events import frame
 from orchestrator.store import Store
 
 KEPT_FRAMES = 32  # newest events a job keeps in memory, shared by all of its subscribers

@@ -13,16 +13,16 @@ import structlog
 
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnavailableError, StreamBrokenError
-from orchestrator.estimate import Estimate
-from orchestrator.events import Event
-from orchestrator.flights import Flights
 from orchestrator.jobs import ItemError, Job, Result, Status
-from orchestrator.ledger import Ledger
-from orchestrator.link import Link
-from orchestrator.metrics import Metrics
-from orchestrator.runs import Attempt, Run, Window
+from orchestrator.jobs.batching import Ledger
+from orchestrator.jobs.events import Event
+from orchestrator.jobs.rate import Estimate
+from orchestrator.observability.metrics import Metrics
 from orchestrator.store import Change
-from orchestrator.writer import Writer
+from orchestrator.triton.pool import Link
+from orchestrator.worker.committer import Writer
+from orchestrator.worker.inflight import Flights
+from orchestrator.worker.window import Attempt, Run, Window
 
 BLANK = ItemError("blank_answer", "The answer is blank.")
 

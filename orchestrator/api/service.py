@@ -8,15 +8,15 @@ import structlog
 
 from orchestrator.api.bodies import Bodies
 from orchestrator.api.parser import Parser
+from orchestrator.broker import Feed
 from orchestrator.config import Settings
-from orchestrator.dispatcher import Dispatcher
-from orchestrator.feed import Feed
-from orchestrator.gpu import GpuWatch
-from orchestrator.intake import Intake
-from orchestrator.link import Link
-from orchestrator.metrics import Metrics
+from orchestrator.observability.metrics import Metrics
 from orchestrator.store import Store
-from orchestrator.writer import Writer
+from orchestrator.triton.gpu import GpuWatch
+from orchestrator.triton.pool import Link
+from orchestrator.worker.claims import Intake
+from orchestrator.worker.committer import Writer
+from orchestrator.worker.worker import Dispatcher
 
 FLUSH_TIMEOUT_S = 2.0
 

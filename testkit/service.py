@@ -14,7 +14,7 @@ import psutil
 from local_stack.child import Child
 from local_stack.ports import free_ports
 from local_stack.readiness import wait_ready
-from tests.triton_process import ROOT, TritonProcess
+from testkit.triton import ROOT, TritonProcess
 from triton_cpu.serve import remove_stale_memory
 
 READY_TIMEOUT_S = 300.0

@@ -8,8 +8,8 @@ from uuid import uuid4
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
+from orchestrator.broker import Feed
 from orchestrator.config import Settings
-from orchestrator.dispatcher import Dispatcher
 from orchestrator.errors import (
     AvaluaError,
     DrainingError,
@@ -17,17 +17,17 @@ from orchestrator.errors import (
     QueueFullError,
     StoreUnavailableError,
 )
-from orchestrator.estimate import Estimate
-from orchestrator.feed import Feed
 from orchestrator.jobs import Job, Status
-from orchestrator.ledger import Ledger
-from orchestrator.link import Link
-from orchestrator.logs import where
-from orchestrator.metrics import Metrics
-from orchestrator.posted import Posted
-from orchestrator.runs import Run
+from orchestrator.jobs.batching import Ledger
+from orchestrator.jobs.rate import Estimate
+from orchestrator.observability.logs import where
+from orchestrator.observability.metrics import Metrics
 from orchestrator.store import Created, Store, Unfinished
-from orchestrator.writer import Writer
+from orchestrator.store.posted import Posted
+from orchestrator.triton.pool import Link
+from orchestrator.worker.committer import Writer
+from orchestrator.worker.window import Run
+from orchestrator.worker.worker import Dispatcher
 
 RETRY_MAX_S = 2.0
 

@@ -10,9 +10,9 @@ from aiohttp_sse import EventSourceResponse
 
 from orchestrator.api.errors import STREAMING
 from orchestrator.api.sending import PIECE_BYTES
+from orchestrator.api.service import Service
 from orchestrator.errors import StoreUnavailableError
 from orchestrator.jobs import Job
-from orchestrator.service import Service
 
 log = structlog.get_logger()
 

@@ -7,14 +7,14 @@ from typing import Protocol
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from orchestrator.answers import Failure, Outcome
 from orchestrator.config import Settings
 from orchestrator.errors import StreamBrokenError
 from orchestrator.jobs import Item
-from orchestrator.metrics import Metrics
-from orchestrator.opening import PROBE, open_stream
-from orchestrator.provenance import Provenance
-from orchestrator.triton import Encoder, Stream
+from orchestrator.jobs.provenance import Provenance
+from orchestrator.observability.metrics import Metrics
+from orchestrator.triton.codec import Failure, Outcome
+from orchestrator.triton.connection import Encoder, Stream
+from orchestrator.triton.probe import PROBE, open_stream
 
 BACKOFF_FIRST_S = 0.1
 TICK_S = 0.5

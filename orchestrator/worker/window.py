@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.jobs import WEIGHTS, Item
-from orchestrator.ledger import Ledger
+from orchestrator.jobs.batching import Ledger
 
 
 class Run:

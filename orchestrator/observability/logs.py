@@ -10,7 +10,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
-from orchestrator.log_writer import LineWriter, keep_standard_streams_open
+from orchestrator.observability.log_writer import LineWriter, keep_standard_streams_open
 
 LAST_LINES_S = 1.0
 

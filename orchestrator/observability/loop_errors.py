@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from orchestrator.logs import where
+from orchestrator.observability.logs import where
 
 AGAIN_AFTER_S = 10.0
 MAX_KINDS = 100

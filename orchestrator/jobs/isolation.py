@@ -5,7 +5,7 @@ So the one that kills the model is found within its attempts, and the others los
 
 from collections import deque
 
-from orchestrator.runs import Attempt
+from orchestrator.worker.window import Attempt
 
 
 class Quarantine:

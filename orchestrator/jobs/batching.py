@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from orchestrator.errors import ClosedError, DuplicateResultError
-from orchestrator.events import BatchComplete, Complete, Event, Progress
 from orchestrator.jobs import Job, Result, Status
+from orchestrator.jobs.events import BatchComplete, Complete, Event, Progress
 
 
 class Ledger:

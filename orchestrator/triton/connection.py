@@ -13,10 +13,11 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from orchestrator.answers import Outcome, decode, text_in
 from orchestrator.errors import StreamBrokenError
 from orchestrator.jobs import Item
-from orchestrator.provenance import Provenance, read_provenance
+from orchestrator.jobs.provenance import Provenance
+from orchestrator.triton.codec import Outcome, decode, text_in
+from orchestrator.triton.provenance import read_provenance
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 CLOSE_TIMEOUT_S = 1.0

@@ -9,7 +9,7 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from orchestrator.errors import StoreUnavailableError
-from orchestrator.metrics import Metrics
+from orchestrator.observability.metrics import Metrics
 from orchestrator.store import Change, Store
 
 # A commit costs the same for one batch as for ten. After a quiet time it goes at once; under load it waits

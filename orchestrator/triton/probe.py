@@ -4,12 +4,12 @@ import asyncio
 
 import structlog
 
-from orchestrator.answers import Failure
 from orchestrator.config import Settings
 from orchestrator.errors import StreamBrokenError
 from orchestrator.jobs import Item
-from orchestrator.provenance import Provenance
-from orchestrator.triton import Encoder, Stream
+from orchestrator.jobs.provenance import Provenance
+from orchestrator.triton.codec import Failure
+from orchestrator.triton.connection import Encoder, Stream
 
 PROBE = Item(
     0, "probe", "3r ESO", "Escriu una frase sobre la pluja.", "La pluja mulla els carrers del poble."

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from local_stack.child import CRASHES
 from local_stack.ports import free_ports
-from tests.direct import open_url
+from testkit.direct import open_url
 from triton_common.server import ADMIN_HEADER
 from triton_cpu.serve import remove_stale_memory
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVER_PYTHON = ROOT / ".venv-server" / "bin" / "python"
 TEST_MODEL = Path(os.environ.get("TEST_MODEL") or ROOT / "demo_model" / "checkpoint")
-SCRIPTED = ROOT / "tests" / "scripted"
+SCRIPTED = ROOT / "testkit" / "scripted"
 START_ATTEMPTS = 3
 ADMIN_KEY = "the-key-of-the-tests"
 """Opens the management protocols of every server that a test starts."""
@@ -44,7 +44,7 @@ class TritonProcess:
 
     @classmethod
     def scripted(cls, run_dir: Path) -> TritonProcess:
-        """A server whose gemma2 does what the student's text says (``tests/scripted``)."""
+        """A server whose gemma2 does what the student's text says (``testkit/scripted``)."""
         return cls(run_dir, ["--overlay", str(SCRIPTED), "--no-vllm"])
 
     @classmethod

@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 import structlog
 
-from orchestrator.answers import Answer, Failure, Outcome, Refusal
 from orchestrator.config import Settings
 from orchestrator.jobs import NO_EVIDENCE, Evidence, ItemError, Result
-from orchestrator.link import Link
-from orchestrator.metrics import Metrics
-from orchestrator.quarantine import Quarantine
-from orchestrator.runs import Attempt, Run
+from orchestrator.jobs.isolation import Quarantine
+from orchestrator.observability.metrics import Metrics
+from orchestrator.triton.codec import Answer, Failure, Outcome, Refusal
+from orchestrator.triton.pool import Link
+from orchestrator.worker.window import Attempt, Run
 
 MAX_BREAKS = 3  # a stream that breaks again and again under an item is held against it like a crash
 FAILED = ItemError("inference_error", "The model failed on this text.")

@@ -12,7 +12,7 @@ from typing import Any
 
 from tritonclient import grpc
 
-from tests.direct import CHANNEL
+from testkit.direct import CHANNEL
 from tests.vllm_backend.client import tensor
 
 FIELDS = ("curso", "consigna", "respuesta")

@@ -1,0 +1,1 @@
+"""Triton over gRPC: the only importer of tritonclient."""

@@ -1,0 +1,1 @@
+"""Marks jobs: claims them, sends their items to Triton, and yields what shall be committed."""
