@@ -34,7 +34,12 @@ CHARS_A_PLACE = 1000
 
 
 def _window(data: dict[str, Any]) -> int:
-    return max(1, int(data.get("max_num_seqs", 128)) * 5 // 4)
+    servers = len(_parts(data.get("triton_grpc_url", "")))
+    return max(1, int(data.get("max_num_seqs", 128)) * 5 // 4 * servers)
+
+
+def _parts(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _chars(data: dict[str, Any]) -> int:
@@ -57,16 +62,23 @@ class Settings(BaseSettings):
     log_queue_lines: Annotated[int, Field(ge=1)] = 10_000
     model_notice: str = ""
 
-    # Triton.
+    # What this process does: serve HTTP, mark jobs, or both.
+    roles: Annotated[tuple[Literal["api", "worker"], ...], NoDecode] = ("api", "worker")
+
+    # Triton. Several servers are separated by commas.
     triton_grpc_url: Annotated[str, Field(min_length=1)] = "localhost:8001"
-    triton_metrics_url: Annotated[str, Field(pattern=r"^https?://")] = "http://localhost:8002/metrics"
+    triton_metrics_url: str = "http://localhost:8002/metrics"
     triton_model: Annotated[str, Field(min_length=1)] = "evaluate"
     max_num_seqs: Annotated[int, Field(ge=1)] = 128
-    # A quarter more than vLLM runs at once, so that a freed sequence never waits for us.
+    # A quarter more than vLLM runs at once, so that a freed sequence never waits for us. Of all workers.
     max_in_flight: Annotated[int, Field(ge=1)] = Field(default_factory=_window)
     max_chars_in_flight: Annotated[int, Field(ge=1)] = Field(default_factory=_chars)
     max_attempts: Annotated[int, Field(ge=1)] = 3
     item_timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    retry_first_s: Annotated[float, Field(gt=0)] = 0.5
+    retry_max_s: Annotated[float, Field(gt=0)] = 10.0
+    isolation_slot_s: Annotated[float, Field(gt=0)] = 10.0
+    suspect_wait_s: Annotated[float, Field(ge=0)] = 30.0
     probe_interval_s: Annotated[float, Field(gt=0)] = 10.0
     probe_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     reconnect_max_s: Annotated[float, Field(gt=0)] = 5.0
@@ -111,15 +123,43 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///data/avalua.sqlite3"
     database_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     drain_timeout_s: Annotated[float, Field(ge=0)] = 6.0
+    # Several orchestrators on one PostgreSQL: how long a job waits for a worker that no longer beats, and how
+    # often we look where a hint may have been lost.
+    lease_s: Annotated[float, Field(ge=1)] = 15.0
+    poll_s: Annotated[float, Field(gt=0)] = 1.0
 
-    @field_validator("cors_origins", "allowed_hosts", mode="before")
+    @property
+    def triton_grpc_urls(self) -> tuple[str, ...]:
+        return _parts(self.triton_grpc_url)
+
+    @property
+    def triton_metrics_urls(self) -> tuple[str, ...]:
+        return _parts(self.triton_metrics_url)
+
+    @property
+    def is_api(self) -> bool:
+        return "api" in self.roles
+
+    @property
+    def is_worker(self) -> bool:
+        return "worker" in self.roles
+
+    @property
+    def room(self) -> int:
+        """How many jobs may be unfinished before more are refused."""
+        return self.max_concurrent_jobs + self.max_queued_jobs
+
+    @field_validator("cors_origins", "allowed_hosts", "roles", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return _parts(value) if isinstance(value, str) else value
+
+    @field_validator("roles")
+    @classmethod
+    def _some_role(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must be api, worker or api,worker")
+        return value
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -157,14 +197,28 @@ class Settings(BaseSettings):
 
     @field_validator("triton_grpc_url")
     @classmethod
-    def _host_and_port(cls, value: str) -> str:
-        try:
-            good = urlsplit(f"//{value}").port is not None
-        except ValueError:
-            good = False
-        if not good:
-            raise ValueError("must be host:port, without a scheme")
+    def _hosts_and_ports(cls, value: str) -> str:
+        servers = _parts(value)
+        if not servers or not all(_is_address(server) for server in servers):
+            raise ValueError("must be host:port, without a scheme; several are separated by commas")
+        if len(set(servers)) < len(servers):
+            raise ValueError("must name each server once")
         return value
+
+    @field_validator("triton_metrics_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        pages = _parts(value)
+        if not pages or not all(page.startswith(("http://", "https://")) for page in pages):
+            raise ValueError("must be http://host:port/metrics; several are separated by commas")
+        return value
+
+
+def _is_address(value: str) -> bool:
+    try:
+        return urlsplit(f"//{value}").port is not None
+    except ValueError:
+        return False
 
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:

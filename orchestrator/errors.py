@@ -13,6 +13,26 @@ class StoreUnavailableError(AvaluaError):
     """The database can't be used just now: locked, full, unreachable or damaged."""
 
 
+class ContentRefusedError(AvaluaError):
+    """The database refuses what was to be written, for what it says: trying again would not help."""
+
+
+class StaleEpochError(AvaluaError):
+    """Somebody else has claimed these jobs since, or they have ended: nothing was written."""
+
+    def __init__(self, job_ids: frozenset[str]) -> None:
+        super().__init__("jobs were claimed by another worker or have ended")
+        self.job_ids = job_ids
+
+
+class UnreadableJobError(AvaluaError):
+    """What is stored of a job can't be understood."""
+
+
+class JobExpiredError(AvaluaError):
+    """A job's events were deleted, because it expired, while somebody read them."""
+
+
 class StreamBrokenError(AvaluaError):
     """The gRPC stream to Triton ended, or can't be used any more."""
 

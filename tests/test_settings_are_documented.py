@@ -30,6 +30,7 @@ ELSEWHERE = {
     "RUN_DIR": ".run",
     "MAX_IN_FLIGHT": "160",
     "MAX_CHARS_IN_FLIGHT": "160000",
+    "ROLES": "api,worker",
 }
 LINE = re.compile(r"^# ([A-Z][A-Z0-9_]+)=(.*)$")
 

@@ -49,6 +49,8 @@ class Job:
     started_at: float | None = None
     finished_at: float | None = None
     expires_at: float | None = None
+    rate: float | None = None  # items a second while it was worked on lately; None: not measured
+    rate_error: float | None = None  # its relative standard error
 
     @property
     def terminal(self) -> bool:
