@@ -54,7 +54,7 @@ class Claiming:
     def committed(self, committed: Committed) -> None:
         """A sink: where a job has ended there is room for another one."""
         if any(change.job.terminal for change in committed.changes):
-            self._store.hints.tell((), work=True)
+            self._store.hints.told(work=True)
 
     async def run(self) -> None:
         """Works for as long as the service runs, but takes no job any more once it is stopping."""
@@ -84,7 +84,7 @@ class Claiming:
         beat = await self._store.claims.beat(
             self.worker_id,
             Load(
-                window=max(self._worker.window, self._worker.in_flight),
+                places=max(self._worker.places, self._worker.in_flight),
                 in_flight=self._worker.in_flight,
                 weight=self._jobs.weight,
                 wanted=self._jobs.wanted,
@@ -103,7 +103,7 @@ class Claiming:
             if job_id not in beat.held:
                 del self._unread[job_id]
         self._settled = beat.settled
-        self._inbox.put(Shared(beat.window, beat.may_isolate))
+        self._inbox.put(Shared(beat.places, beat.may_isolate))
 
     async def _claim(self) -> bool:
         """Claims what there is room for; false when there was nothing."""

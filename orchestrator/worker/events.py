@@ -34,7 +34,7 @@ class CancelRequested:
 class Shared:
     """How many items may be in flight, and whether suspects may be tried, from now on."""
 
-    window: int
+    places: int
     may_isolate: bool
 
 

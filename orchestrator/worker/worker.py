@@ -74,7 +74,7 @@ class Worker:
         return self._inflight.count
 
     @property
-    def window(self) -> int:
+    def places(self) -> int:
         """Places that this worker has."""
         return self._window.size
 
@@ -125,7 +125,7 @@ class Worker:
             case CancelRequested():
                 self._cancel(event.job_id)
             case Shared():
-                self._window.size, self._may_isolate = event.window, event.may_isolate
+                self._window.size, self._may_isolate = event.places, event.may_isolate
             case Probed():
                 self._inflight.probed(event.server, event.alive, event.asked_at, now)
             case Broken():
