@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
+from orchestrator.api.admission import Admission
 from orchestrator.api.bodies import Bodies
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.parser import Parser
@@ -77,6 +78,16 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
             work.append((committer.run(), "committer"))
             for coroutine, name in reversed(work):
                 await stack.enter_async_context(running(coroutine, name, stop.set))
+            drain = Drain(settings, broker, changes, worker, claiming)
+            admission = Admission(
+                settings=settings,
+                store=store,
+                broker=broker,
+                committer=committer,
+                pool=pool,
+                drain=drain,
+                metrics=metrics,
+            )
             parser = Parser(settings)
             stack.push_async_callback(parser.close)
             app[SERVICE] = Service(
@@ -84,13 +95,13 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
                 store=store,
                 broker=broker,
                 committer=committer,
+                admission=admission,
                 pool=pool,
-                worker=worker,
                 gpu=gpu,
                 metrics=metrics,
                 bodies=Bodies(settings),
                 parser=parser,
-                drain=Drain(settings, broker, changes, worker, claiming),
+                drain=drain,
                 exports=asyncio.Semaphore(settings.max_concurrent_exports),
                 tables=asyncio.Semaphore(settings.max_open_tables),
             )

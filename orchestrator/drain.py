@@ -38,13 +38,17 @@ class Drain:
         self._claiming = claiming
         self.started = False
 
+    @property
+    def in_flight(self) -> int:
+        """Items at Triton for this process."""
+        return self._worker.in_flight if self._worker is not None else 0
+
     async def run(self) -> None:
         """Drains once; a second call returns at once."""
         if self.started:
             return
         self.started = True
-        in_flight = self._worker.in_flight if self._worker is not None else 0
-        log.info("draining", in_flight=in_flight, timeout_s=self._settings.drain_timeout_s)
+        log.info("draining", in_flight=self.in_flight, timeout_s=self._settings.drain_timeout_s)
         if self._claiming is not None and self._worker is not None:
             self._claiming.stop()
             await self._worker.drain(self._settings.drain_timeout_s)

@@ -7,7 +7,7 @@ from orchestrator.jobs import WEIGHTS, Item
 from orchestrator.jobs.batching import Batcher
 from orchestrator.jobs.isolation import Suspicion
 from orchestrator.jobs.rate import Rate
-from orchestrator.triton.pool import Server
+from orchestrator.triton.server import Server
 
 
 class ActiveJob:

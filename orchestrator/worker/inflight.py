@@ -18,7 +18,8 @@ from orchestrator.jobs.retry import Retries, pause_s
 from orchestrator.observability.metrics import Metrics
 from orchestrator.triton.codec import Answer, Failure, Refusal
 from orchestrator.triton.events import Answered
-from orchestrator.triton.pool import Pool, Server
+from orchestrator.triton.pool import Pool
+from orchestrator.triton.server import Server
 from orchestrator.worker.active import Delivery
 from orchestrator.worker.requests import Request, Requests
 

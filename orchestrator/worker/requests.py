@@ -8,7 +8,7 @@ slow server with a long queue is not to be mistaken for one that hangs.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.triton.pool import Server
+from orchestrator.triton.server import Server
 from orchestrator.worker.active import Delivery
 
 

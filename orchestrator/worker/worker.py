@@ -25,7 +25,8 @@ from orchestrator.store import Store
 from orchestrator.store.committing import Change, Committed
 from orchestrator.store.payloads import payload
 from orchestrator.triton.events import Answered, Broken, Down, Probed, Up
-from orchestrator.triton.pool import Pool, Server
+from orchestrator.triton.pool import Pool
+from orchestrator.triton.server import Server
 from orchestrator.worker.active import ActiveJob, ActiveJobs, Delivery
 from orchestrator.worker.changes import Changes
 from orchestrator.worker.events import CancelRequested, Claimed, ClaimLost, Event, Shared
@@ -200,15 +201,13 @@ class Worker:
             up = [server for server in self._pool.servers if server.up]
             if (suspect := isolation.next(now, up, self._may_isolate)) is not None:
                 return suspect
-        reserved = isolation.reserved
-        exclude = frozenset() if reserved is None else frozenset({reserved})
         job = self._window.pick(self._jobs.values(), taken)
         if job is None:
             return None
         delivery = job.take()
         if delivery.closed:
             return self._next(now)
-        server = self._pool.pick(delivery.item, exclude=exclude)
+        server = self._pool.pick(delivery.item, exclude=isolation.reserved)
         if server is None:
             job.again.appendleft(delivery)
             return None
