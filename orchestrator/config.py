@@ -18,8 +18,6 @@ ASYNC_DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
-# What people write behind the "?" of a PostgreSQL URL, and what asyncpg wants there.
-LIBPQ_NAMES = {"sslmode": "ssl=require (or another value of sslmode)", "connect_timeout": "timeout=SECONDS"}
 # SQLite takes 512 bytes with the 8 of "-journal", links followed; beyond, it only says that it can't open it.
 MAX_PATH_BYTES = 504
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
@@ -190,9 +188,6 @@ class Settings(BaseSettings):
             raise ValueError("is not a URL such as postgresql://user:password@host:5432/name") from None
         if scheme == ASYNC_DRIVERS["sqlite"] and (url.query or "\0" in (url.database or "")):
             raise ValueError("must be the path of a file, with no %00 in it and nothing behind a ?")
-        for theirs, ours in LIBPQ_NAMES.items():
-            if theirs in url.query:
-                raise ValueError(f"its driver calls {theirs} otherwise: write {ours} instead")
         return value
 
     @field_validator("triton_grpc_url")

@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,38 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event, make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from orchestrator.errors import StartError, StoreUnavailableError
+from orchestrator.errors import ContentRefusedError, StartError, StoreUnavailableError
 from orchestrator.store.files import DatabaseFiles
+from orchestrator.store.postgresql import connect_arguments
 from orchestrator.store.wal import WriteAheadLog
 
 READERS = 3
+WRITERS = 4  # on PostgreSQL: commits, claims, new jobs and the purge go side by side
 VACUUM_PAGES = 200
+MIGRATING = 0x61766C01
+"""Number of PostgreSQL's advisory lock for who brings the schema up to date."""
+# PostgreSQL's errors that are about the content, by the first two characters of their codes: data exceptions
+# and broken constraints. https://www.postgresql.org/docs/current/errcodes-appendix.html
+CONTENT_CODES = ("22", "23")
+CLOCK = "extract(epoch FROM clock_timestamp())"
+"""PostgreSQL's clock, in seconds since the epoch."""
 
 
 class Database:
-    """One writer at a time and a few readers. Errors of the database are StoreUnavailableError."""
+    """A few readers and, on SQLite, one writer at a time.
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    Errors are StoreUnavailableError, or ContentRefusedError where trying again would not help.
+    """
+
+    def __init__(self, url: str, timeout_s: float, lease_s: float = 15.0) -> None:
+        """`lease_s`: a process that is stopped must not keep rows locked for longer."""
         self._url = make_url(url)
         self._timeout_s = timeout_s
+        self._lease_s = lease_s
         self._engine: AsyncEngine | None = None
         self._files: DatabaseFiles | None = None
         self._log: WriteAheadLog | None = None
@@ -46,11 +61,8 @@ class Database:
         if self.sqlite:
             self._files = _files(self._url.database)
             self._files.claim()
-        options: dict[str, Any] = {"connect_args": {"timeout": self._timeout_s}} if self.sqlite else {}
         try:
-            self._engine = create_async_engine(
-                self._url, pool_size=READERS + 1, max_overflow=0, pool_timeout=self._timeout_s, **options
-            )
+            self._engine = self._create_engine()
             if self.sqlite:
                 event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
                 event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
@@ -75,6 +87,16 @@ class Database:
             await self.close()
             raise
 
+    def _create_engine(self) -> AsyncEngine:
+        options: dict[str, Any] = {"max_overflow": 0, "pool_timeout": self._timeout_s}
+        if self.sqlite:
+            arguments = {"timeout": self._timeout_s}
+            return create_async_engine(self._url, pool_size=READERS + 1, connect_args=arguments, **options)
+        url, arguments = connect_arguments(self._url, self._timeout_s, self._lease_s)
+        return create_async_engine(
+            url, pool_size=READERS + WRITERS + 1, pool_pre_ping=True, connect_args=arguments, **options
+        )
+
     async def close(self) -> None:
         if self._engine is not None:
             await self._engine.dispose()
@@ -93,7 +115,15 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write; committed when the block ends, rolled back if it raises."""
-        async with self._writing, self._translated():
+        if not self.sqlite:
+            async with (
+                self._translated(writing=True),
+                self._deadline(),
+                self._open_engine.begin() as connection,
+            ):
+                yield connection
+            return
+        async with self._writing, self._translated(writing=True):
             self._check_files()
             async with self._open_engine.begin() as connection:
                 yield connection
@@ -105,13 +135,53 @@ class Database:
             if self.sqlite:
                 await connection.exec_driver_sql(f"PRAGMA user_version = {self._version}")
             else:
-                await connection.execute(text("SELECT 1"))
+                await connection.execute(text("SELECT txid_current()"))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A snapshot to read from."""
-        async with self._reading, self._translated(), self._open_engine.connect() as connection:
+        async with (
+            self._reading,
+            self._translated(),
+            self._deadline(),
+            self._open_engine.connect() as connection,
+        ):
             yield await connection.execution_options(avalua_read_only=True)
+
+    async def now(self) -> float:
+        """Seconds since the epoch, by the database's clock."""
+        if self.sqlite:
+            return time.time()
+        async with self.read() as connection:
+            return float((await connection.execute(text(f"SELECT {CLOCK}"))).scalar_one())
+
+    @asynccontextmanager
+    async def listen(
+        self, channel: str, heard: Callable[..., None]
+    ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """PostgreSQL's LISTEN on a connection of its own; gives what raises once that is broken."""
+        async with self._translated(), self._open_engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            driver: Any = raw.driver_connection
+            await driver.add_listener(channel, heard)
+
+            async def check() -> None:
+                async with self._translated():
+                    await driver.execute("SELECT 1")
+
+            try:
+                yield check
+            finally:
+                await connection.invalidate()  # nobody else is to hear of it
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        """A network that swallows everything must not keep anybody waiting."""
+        if self.sqlite:
+            yield
+            return
+        async with asyncio.timeout(self._timeout_s):
+            yield
 
     async def vacuum(self) -> bool:
         """Gives some of the room of deleted rows back to the file system; true while there is more.
@@ -159,13 +229,31 @@ class Database:
             raise StartError(f"the database {self._shown} is damaged: {' '.join(problem.split())[:200]}")
 
     @asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
+    async def _translated(self, *, writing: bool = False) -> AsyncIterator[None]:
         try:
             yield
-        except IntegrityError:
-            raise
-        except (DBAPIError, PoolTimeoutError, sqlite3.Error, OSError) as error:
+        except (DBAPIError, StatementError, PoolTimeoutError, sqlite3.Error, OSError) as error:
+            if writing and _of_content(error):
+                raise ContentRefusedError(reason(error)) from error
             raise StoreUnavailableError(reason(error)) from error
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] == "asyncpg":  # not every one is wrapped
+                raise StoreUnavailableError(reason(error)) from error
+            raise
+
+
+def _of_content(error: BaseException) -> bool:
+    """Whether it is what was to be written that the database refuses."""
+    original = getattr(error, "orig", None)
+    if isinstance(error, IntegrityError):
+        return True
+    if isinstance(original, sqlite3.DataError | UnicodeError | OverflowError):
+        return True
+    if isinstance(original, sqlite3.InterfaceError | sqlite3.ProgrammingError):
+        return "binding" in str(original)
+    code = str(getattr(original, "sqlstate", None) or "")
+    # An error before the driver was asked: a value that can't be written as what its column holds.
+    return code[:2] in CONTENT_CODES or not isinstance(error, DBAPIError | PoolTimeoutError | OSError)
 
 
 def reason(error: BaseException) -> str:
@@ -208,6 +296,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _migrate(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":  # several processes may start at once
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATING})"))
     config = Config()
     config.set_main_option("script_location", "orchestrator.store:migrations")
     config.attributes["connection"] = connection

@@ -24,6 +24,8 @@ def job_values(job: Job) -> dict[str, Any]:
         "started_at": job.started_at,
         "finished_at": job.finished_at,
         "expires_at": job.expires_at,
+        "rate": job.rate,
+        "rate_error": job.rate_error,
     }
 
 
@@ -41,6 +43,8 @@ def job_from(row: Row[Any]) -> Job:
         started_at=row.started_at,
         finished_at=row.finished_at,
         expires_at=row.expires_at,
+        rate=row.rate,
+        rate_error=row.rate_error,
     )
 
 
@@ -52,11 +56,11 @@ def _item_from(index: int, id_alumno: str, curso: str, consigna: str, respuesta:
     return Item(index, id_alumno, curso, consigna, respuesta, ItemError(*error) if error else None)
 
 
-def loose_text(results: Sequence[Result]) -> str | None:
+def partial_text(results: Sequence[Result]) -> str | None:
     return orjson.dumps([result_dict(result) for result in results]).decode() if results else None
 
 
-def loose_from(payload: str | None) -> list[Result]:
+def partial_from(payload: str | None) -> list[Result]:
     return [
         Result(
             index=row["index"],
