@@ -21,15 +21,15 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.jobs import HEAD_START_S, Job, Status
-from orchestrator.jobs.batching import Batcher
 from orchestrator.jobs.shares import Holder, share
 from orchestrator.store import rows
 from orchestrator.store.clock import Clock
-from orchestrator.store.database import CLOCK, Database
+from orchestrator.store.database import Database
+from orchestrator.store.ending import end_job
 from orchestrator.store.notify import Hints, JobHint
-from orchestrator.store.payloads import payload
-from orchestrator.store.reading import UNREADABLE
-from orchestrator.store.tables import OPEN_WORDS, TERMINAL_WORDS, events, jobs, workers
+from orchestrator.store.postgresql import CLOCK
+from orchestrator.store.reading import UNREADABLE, read_job
+from orchestrator.store.tables import OPEN_WORDS, TERMINAL_WORDS, jobs, workers
 
 CLAIMING = 0x61766C03
 """Number of PostgreSQL's advisory lock for who claims, and who shares the places."""
@@ -195,20 +195,24 @@ class Claims:
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return []
-            lease = None
-            if not self._database.sqlite:
-                lease = await self._database_now(connection) + self._lease_s
-            claimed = {"worker": worker_id, "epoch": row.epoch + 1, "lease_until": lease}
-            await connection.execute(update(jobs).where(jobs.c.id == row.id).values(claimed))
-        try:
-            return [Claim(rows.job_from(row), row.epoch + 1, row.cancel_requested)]
-        except UNREADABLE as error:
-            log.error("job_unreadable", job_id=row.id, reason=type(error).__name__)  # noqa: TRY400
-            await self.fail(row.id, row.epoch + 1)
-            return await self.claim(worker_id, max_jobs=max_jobs)
+            try:
+                job = rows.job_from(row)
+            except UNREADABLE:  # it ends here; the others go on
+                _, hint = await self._end(connection, row, Status.FAILED)
+                await self._hints.tell_in(connection, [hint], work=True)
+            else:
+                lease = None
+                if not self._database.sqlite:
+                    lease = await self._database_now(connection) + self._lease_s
+                claimed = {"worker": worker_id, "epoch": row.epoch + 1, "lease_until": lease}
+                await connection.execute(update(jobs).where(jobs.c.id == row.id).values(claimed))
+                return [Claim(job, row.epoch + 1, row.cancel_requested)]
+        self._hints.told([hint], work=True)
+        return await self.claim(worker_id, max_jobs=max_jobs)
 
     async def leave(self, worker_id: str) -> None:
         """Hands over at once all that this worker has."""
+        self._load = None
         async with self._database.write() as connection:
             mine = jobs.c.worker == worker_id
             await connection.execute(update(jobs).where(mine).values(worker=None, lease_until=None))
@@ -216,20 +220,24 @@ class Claims:
             await self._hints.tell_in(connection, work=True)
 
     async def request_cancel(self, job_id: str) -> Job | None:
-        """Ends a job that nobody works on; has its worker end it otherwise. Gives it as it then stands."""
+        """Ends a job that nobody works on; has its worker end it otherwise. Gives it as it then stands.
+
+        Raises UnreadableJobError where somebody works on a job whose row makes no sense.
+        """
+        hints: list[JobHint] = []
         async with self._database.write() as connection:
             row = await self._locked(connection, job_id)
-            if row is None or row.status in TERMINAL_WORDS:
-                return rows.job_from(row) if row is not None else None
+            if row is None:
+                return None
+            if row.status in TERMINAL_WORDS:
+                return read_job(row)
             if row.held:
-                await connection.execute(
-                    update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
-                )
-                hints: list[JobHint] = []
-                job = rows.job_from(row)
+                marked = update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
+                await connection.execute(marked)
+                job = read_job(row)
             else:
-                job = await self._end(connection, row, Status.CANCELLED)
-                hints = [JobHint(job_id, job.last_event, terminal=True)]
+                job, hint = await self._end(connection, row, Status.CANCELLED)
+                hints.append(hint)
             await self._hints.tell_in(connection, hints, work=True)
         self._hints.told(hints, work=True)
         return job
@@ -240,20 +248,7 @@ class Claims:
             row = await self._locked(connection, job_id)
             if row is None or row.status in TERMINAL_WORDS or row.epoch != epoch:
                 return
-            try:
-                job = await self._end(connection, row, Status.FAILED)
-                hint = JobHint(job_id, job.last_event, terminal=True)
-            except UNREADABLE:  # not even that can be said of it
-                now = self._clock.now()
-                gone = {
-                    "status": Status.FAILED.value,
-                    "finished_at": now,
-                    "expires_at": now + self._job_ttl_s,
-                }
-                await connection.execute(
-                    update(jobs).where(jobs.c.id == job_id).values(**gone, epoch=epoch + 1, worker=None)
-                )
-                hint = JobHint(job_id, row.last_event, terminal=True)
+            _, hint = await self._end(connection, row, Status.FAILED)
             await self._hints.tell_in(connection, [hint], work=True)
         self._hints.told([hint], work=True)
 
@@ -303,24 +298,8 @@ class Claims:
         query = select(jobs, self._held.label("held")).where(jobs.c.id == job_id).with_for_update()
         return (await connection.execute(query)).one_or_none()
 
-    async def _end(self, connection: AsyncConnection, row: Row[Any], status: Status) -> Job:
-        """What is finished becomes the last batch, then comes the final event."""
-        batcher = Batcher(rows.job_from(row), partial=rows.partial_from(row.partial))
-        last = batcher.close(status, self._clock.now())
-        job = batcher.job
-        values = rows.job_values(job)
-        if job.finished_at is not None:
-            values["expires_at"] = job.finished_at + self._job_ttl_s
-        await connection.execute(
-            insert(events),
-            [
-                {"job_id": job.id, "number": event.number, "payload": payload(event).decode()}
-                for event in last
-            ],
-        )
-        ended = {**values, "partial": None, "epoch": row.epoch + 1, "worker": None, "lease_until": None}
-        await connection.execute(update(jobs).where(jobs.c.id == job.id).values(ended))
-        return job
+    async def _end(self, connection: AsyncConnection, row: Row[Any], status: Status) -> tuple[Job, JobHint]:
+        return await end_job(connection, row, status, now=self._clock.now(), ttl_s=self._job_ttl_s)
 
     async def _lock(self, connection: AsyncConnection) -> None:
         if not self._database.sqlite:

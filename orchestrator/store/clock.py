@@ -2,6 +2,9 @@
 
 import time
 
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""On Linux it goes on while the machine sleeps."""
+
 
 class Clock:
     """The database's clock, read once, and carried on by a clock that never jumps.
@@ -10,8 +13,8 @@ class Clock:
     """
 
     def __init__(self, now: float) -> None:
-        self._ahead_s = now - time.monotonic()
+        self._ahead_s = now - time.clock_gettime(CLOCK)
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return time.monotonic() + self._ahead_s
+        return time.clock_gettime(CLOCK) + self._ahead_s

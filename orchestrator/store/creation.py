@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orchestrator.errors import ContentRefusedError, QueueFullError
+from orchestrator.errors import QueueFullError
 from orchestrator.jobs import Job
 from orchestrator.store import rows
 from orchestrator.store.clock import Clock
 from orchestrator.store.database import Database
 from orchestrator.store.notify import Hints, JobHint
+from orchestrator.store.reading import read_job
 from orchestrator.store.tables import OPEN_WORDS, items, jobs
 
 CREATING = 0x61766C02
@@ -41,36 +43,37 @@ class Creation:
 
         Raises QueueFullError where as many jobs as there is room for have not ended yet, over all processes.
         """
-        try:
-            async with self._database.write() as connection:
-                if not self._database.sqlite:
-                    await connection.execute(text(f"SELECT pg_advisory_xact_lock({CREATING})"))
-                count = select(func.count()).where(jobs.c.status.in_(OPEN_WORDS))
-                if (await connection.execute(count)).scalar_one() >= room:
-                    raise QueueFullError(1)
-                if key is not None:  # an expired job's key is free again, even before the job is purged
-                    expired = (jobs.c.idempotency_key == key) & (jobs.c.expires_at <= self._clock.now())
-                    await connection.execute(update(jobs).where(expired).values(idempotency_key=None))
-                values = {**rows.job_values(job), "idempotency_key": key, "body_digest": digest}
-                await connection.execute(insert(jobs), values)
-                for number, chunk in enumerate(chunks):
-                    # One by one: of a large job's texts only these are in memory once more.
-                    row = {"job_id": job.id, "chunk": number, "payload": chunk.decode()}
-                    await connection.execute(insert(items), row)
-                hint = JobHint(job.id, job.last_event, terminal=False)
-                await self._hints.tell_in(connection, [hint], work=True)
-        except ContentRefusedError:
-            found = await self.by_key(key) if key is not None else None
-            if found is None:
-                raise
-            return found
+        async with self._database.write() as connection:
+            if not self._database.sqlite:
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({CREATING})"))
+            if key is not None:
+                if (found := await self._of_key(connection, key)) is not None:
+                    return found
+                # An expired job's key is free again, even before the job is purged.
+                free = update(jobs).where(jobs.c.idempotency_key == key).values(idempotency_key=None)
+                await connection.execute(free)
+            count = select(func.count()).where(jobs.c.status.in_(OPEN_WORDS))
+            if (await connection.execute(count)).scalar_one() >= room:
+                raise QueueFullError(1)
+            values = {**rows.job_values(job), "idempotency_key": key, "body_digest": digest}
+            await connection.execute(insert(jobs), values)
+            for number, chunk in enumerate(chunks):
+                # One by one: of a large job's texts only these are in memory once more.
+                row = {"job_id": job.id, "chunk": number, "payload": chunk.decode()}
+                await connection.execute(insert(items), row)
+            hint = JobHint(job.id, job.last_event, terminal=False)
+            await self._hints.tell_in(connection, [hint], work=True)
         self._hints.told([hint], work=True)
         return Created(job, digest, fresh=True)
 
     async def by_key(self, key: str) -> Created | None:
         """The unexpired job that was posted with this Idempotency-Key."""
         async with self._database.read() as connection:
-            row = (await connection.execute(select(jobs).where(jobs.c.idempotency_key == key))).one_or_none()
-        if row is None or rows.job_from(row).expired(self._clock.now()):
+            return await self._of_key(connection, key)
+
+    async def _of_key(self, connection: AsyncConnection, key: str) -> Created | None:
+        row = (await connection.execute(select(jobs).where(jobs.c.idempotency_key == key))).one_or_none()
+        if row is None:
             return None
-        return Created(rows.job_from(row), row.body_digest, fresh=False)
+        job = read_job(row)
+        return Created(job, row.body_digest, fresh=False) if not job.expired(self._clock.now()) else None

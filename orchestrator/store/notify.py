@@ -1,6 +1,8 @@
 """Hints that something has changed. One may get lost, so who waits for it looks by itself at times, too."""
 
 import asyncio
+import random
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +10,13 @@ from typing import Any
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from orchestrator.errors import StoreUnavailableError
 from orchestrator.store.database import Database
 
 CHANNEL = "avalua"
 WORK = "work"
-PING_S = 5.0
+RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 5.0
 MAX_JOBS = 10_000
 """Of which hints wait to be taken; beyond, who waits has to look for itself."""
@@ -77,21 +78,20 @@ class Hints:
         """Listens to other processes for as long as the service runs."""
         if self._database.sqlite:
             await asyncio.Event().wait()  # there are none
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(StoreUnavailableError),
-            wait=wait_random_exponential(multiplier=0.1, max=RETRY_MAX_S),
-            before_sleep=lambda state: log.warning("listening_broken", attempt=state.attempt_number),
-        ):
-            with attempt:
-                await self._listen()
+        pause_s = RETRY_FIRST_S
+        while True:
+            began = time.monotonic()
+            try:
+                await self._database.listen(CHANNEL, self._heard, self._listening)
+            except StoreUnavailableError as error:
+                log.warning("listening_broken", reason=str(error))
+            if time.monotonic() - began > RETRY_MAX_S:  # it had worked
+                pause_s = RETRY_FIRST_S
+            await asyncio.sleep(random.uniform(pause_s / 2, pause_s))  # noqa: S311  spreads the processes
+            pause_s = min(2 * pause_s, RETRY_MAX_S)
 
-    async def _listen(self) -> None:
-        """Returns never. Raises StoreUnavailableError when the connection is lost."""
-        async with self._database.listen(CHANNEL, self._heard) as check:
-            self.told(work=True)  # what was told meanwhile is lost
-            while True:
-                await asyncio.sleep(PING_S)
-                await check()
+    def _listening(self) -> None:
+        self.told(work=True)  # what was told meanwhile is lost
 
     def _heard(self, *arguments: Any) -> None:
         payload = str(arguments[-1])

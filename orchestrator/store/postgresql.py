@@ -1,61 +1,114 @@
-"""How we connect to PostgreSQL: what people write behind the "?" of a URL, and limits on every wait."""
+"""How we talk to PostgreSQL: the options of a URL, and a limit on every wait, on both ends."""
 
+import asyncio
 import ssl
 from typing import Any
+from urllib.parse import urlencode
 
-from sqlalchemy import URL
+import asyncpg
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from orchestrator.errors import StartError
+CLOCK = "extract(epoch FROM clock_timestamp())"
+"""The database's clock, in seconds since the epoch."""
+CLOSE_S = 0.2
+"""For a good bye that nobody needs to hear."""
+LOCK_SHARE = 0.8
+"""Of the time that a statement may take, for waiting for a lock: the server says so before we hang up."""
+PATIENCE = "avalua_patience"
 
-# libpq's names. https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-SSL_FILES = ("sslrootcert", "sslcert", "sslkey")
+
+class PromptlyClosed(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that is closed at once, whatever has become of the network."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  the driver's signature
+        try:
+            await super().close(timeout=min(CLOSE_S, timeout or CLOSE_S))
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.terminate()
 
 
-def connect_arguments(url: URL, timeout_s: float, lease_s: float) -> tuple[URL, dict[str, Any]]:
-    """The URL without its options, and asyncpg's arguments that say the same. Raises StartError."""
-    query = {name: value if isinstance(value, str) else value[-1] for name, value in url.query.items()}
-    mode = query.pop("sslmode", query.pop("ssl", None))
-    files = {name: query.pop(name) for name in SSL_FILES if name in query}
-    connect_s = _seconds(query.pop("connect_timeout", None), timeout_s)
-    # A process that is stopped in the middle of a transaction keeps its locks until the server ends that.
-    idle_ms = int(1000 * min(timeout_s, lease_s / 2))
+class Patience:
+    """Hangs up where the server stays silent for too long: whoever waits for it then gets an error.
+
+    The driver's own timeouts ask the server to cancel first, and wait for that without a limit.
+    """
+
+    def __init__(self, driver: Any, timeout_s: float) -> None:
+        self._driver = driver
+        self.timeout_s = timeout_s
+        self._timer: asyncio.TimerHandle | None = None
+        self.over = False
+
+    def renew(self) -> None:
+        """The server has so many seconds from now on."""
+        self.stop()
+        self._timer = asyncio.get_running_loop().call_later(self.timeout_s, self._hang_up)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _hang_up(self) -> None:
+        self.over = True
+        self._driver.terminate()
+
+
+def create_engine(url: URL, size: int, timeout_s: float, lease_s: float) -> AsyncEngine:
+    """Connections to the database behind `url`, at most `size`.
+
+    `lease_s`: so long a worker's claim lasts; one that is stopped keeps no row locked for longer.
+    """
+    engine = create_async_engine(
+        url.set(query={}),
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=timeout_s,
+        connect_args=_connect_arguments(url, timeout_s, lease_s),
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "after_cursor_execute", _answered)
+    return engine
+
+
+def _connect_arguments(url: URL, timeout_s: float, lease_s: float) -> dict[str, Any]:
+    """asyncpg's arguments beyond address and login."""
+    options = {name: str(value) for name, value in url.query.items()}
+    wait_s = int(options.pop("connect_timeout", 0))  # libpq: no limit where it is not above zero
+    # A process that is stopped in the middle of a transaction has its locks until the server ends that.
+    idle_s = min(timeout_s, lease_s / 2)
     arguments: dict[str, Any] = {
-        "timeout": connect_s,
-        "command_timeout": timeout_s,
+        "timeout": min(wait_s, timeout_s) if wait_s > 0 else timeout_s,
+        "command_timeout": 2 * timeout_s,  # for what the driver asks by itself; the rest has our patience
+        "connection_class": PromptlyClosed,
         "server_settings": {
-            "application_name": query.pop("application_name", "avalua"),
-            "idle_in_transaction_session_timeout": str(idle_ms),
-            "statement_timeout": str(int(1000 * timeout_s)),
-            "lock_timeout": str(int(1000 * timeout_s)),
+            "idle_in_transaction_session_timeout": _ms(idle_s),
+            "statement_timeout": _ms(timeout_s),
+            "lock_timeout": _ms(timeout_s * LOCK_SHARE),
         },
     }
-    if mode is not None or files:
-        arguments["ssl"] = _ssl(mode or "prefer", files)
-    return url.set(query=query), arguments
+    options.setdefault("application_name", "avalua")
+    if options.get("sslrootcert") == "system":  # as libpq has it: the machine's certificates, and full checks
+        del options["sslrootcert"]
+        options.pop("sslmode", None)
+        arguments["ssl"] = ssl.create_default_context()
+    # The driver understands the rest by libpq's rules, if it gets it as such a URL.
+    arguments["dsn"] = f"postgresql://?{urlencode(options)}"
+    return arguments
 
 
-def _ssl(mode: str, files: dict[str, str]) -> Any:
-    """What asyncpg takes for a mode of libpq's: its word, or a context where certificates are named."""
-    mode = {"true": "require", "false": "disable"}.get(mode.lower(), mode)
-    if mode not in SSL_MODES:
-        raise StartError(f"DATABASE_URL: sslmode={mode} must be one of {', '.join(SSL_MODES)}")
-    if mode == "disable" or not files:
-        return mode
-    try:
-        context = ssl.create_default_context(cafile=files.get("sslrootcert"))
-        if "sslcert" in files:
-            context.load_cert_chain(files["sslcert"], files.get("sslkey"))
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"DATABASE_URL: its certificates can't be read: {error}") from None
-    context.check_hostname = mode == "verify-full"
-    if "sslrootcert" not in files or not mode.startswith("verify"):
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+def _ms(seconds: float) -> str:
+    return str(max(1, int(1000 * seconds)))
 
 
-def _seconds(given: str | None, otherwise: float) -> float:
-    try:
-        return float(given) if given is not None else otherwise
-    except ValueError:
-        raise StartError(f"DATABASE_URL: connect_timeout={given} must be a number of seconds") from None
+def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """A restart of the database closes all connections: the pool makes new ones, without asking each."""
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError("the server has closed it")
+
+
+def _answered(connection: Connection, *_: Any) -> None:
+    patience = connection.info.get(PATIENCE)
+    if patience is not None:
+        patience.renew()

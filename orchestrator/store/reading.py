@@ -1,13 +1,16 @@
 """What is stored, read back. Everything it says is committed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import AvaluaError, StoreUnavailableError, UnreadableJobError
 from orchestrator.jobs import Item, Job, Result, Status
+from orchestrator.jobs.batching import Batcher
 from orchestrator.jobs.provenance import Provenance
 from orchestrator.store import rows
 from orchestrator.store.database import Database
@@ -44,8 +47,27 @@ class Backlog:
         return self.queued + self.processing
 
 
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raises UnreadableJobError for what a row raises that makes no sense. It quotes nothing of it."""
+    try:
+        yield
+    except StoreUnavailableError:
+        raise
+    except UNREADABLE as error:
+        raise UnreadableJobError(
+            f"what is stored of the job makes no sense: {type(error).__name__}"
+        ) from error
+
+
+def read_job(row: Row[Any]) -> Job:
+    """The job of a row. Raises UnreadableJobError."""
+    with _readable():
+        return rows.job_from(row)
+
+
 class Reading:
-    """Raises StoreUnavailableError when the database can't be used."""
+    """Raises StoreUnavailableError when the database can't be used, UnreadableJobError for damaged rows."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -53,7 +75,7 @@ class Reading:
     async def job(self, job_id: str) -> Job | None:
         async with self._database.read() as connection:
             row = (await connection.execute(select(jobs).where(jobs.c.id == job_id))).one_or_none()
-        return rows.job_from(row) if row is not None else None
+        return read_job(row) if row is not None else None
 
     async def heads(self, job_ids: Collection[str]) -> list[JobHint]:
         """How far these jobs are."""
@@ -63,19 +85,19 @@ class Reading:
         return [JobHint(row.id, row.last_event, row.status in TERMINAL_WORDS) for row in found]
 
     async def backlog(self) -> Backlog:
-        query = select(jobs.c.status, jobs.c.total, jobs.c.completed, jobs.c.rate).where(
-            jobs.c.status.in_(OPEN_WORDS)
-        )
+        # Counted by the database, which makes a number of whatever stands in a damaged row.
+        left = jobs.c.total - jobs.c.completed
+        query = select(jobs.c.status, left.label("left"), jobs.c.rate).where(jobs.c.status.in_(OPEN_WORDS))
         async with self._database.read() as connection:
             found = (await connection.execute(query)).all()
         processing = [row for row in found if row.status == Status.PROCESSING.value]
         queued = [row for row in found if row.status == Status.QUEUED.value]
-        rates = [row.rate for row in processing if row.rate]
+        rates = [row.rate for row in processing if isinstance(row.rate, float) and row.rate > 0]
         return Backlog(
             queued=len(queued),
             processing=len(processing),
-            left=tuple(row.total - row.completed for row in processing),
-            waiting_items=sum(row.total for row in queued),
+            left=tuple(max(0, row.left) for row in processing),
+            waiting_items=sum(max(0, row.left) for row in queued),
             rate=sum(rates) if rates else None,
         )
 
@@ -84,16 +106,14 @@ class Reading:
 
         Raises UnreadableJobError where what is stored makes no sense.
         """
-        try:
+        with _readable():
             found = await self._unfinished(job)
-            if any(not 0 <= index < job.total for index in found.finished):
-                raise UnreadableJobError("a result is of no item")
             if {item.index for item in found.items} != set(range(job.total)):
-                raise UnreadableJobError("items are missing")
-        except StoreUnavailableError:
-            raise
-        except UNREADABLE as error:
-            raise UnreadableJobError(type(error).__name__) from error
+                raise ValueError("items are missing")
+            if not found.finished <= set(range(job.total)) or len(found.finished) != job.completed:
+                raise ValueError("results are missing or of no item")
+            # A result that comes twice, or is of no item, is found here, not by who goes on with the job.
+            Batcher(job, found.finished, found.partial)
         return found
 
     async def _unfinished(self, job: Job) -> Unfinished:
@@ -112,8 +132,9 @@ class Reading:
 
     async def items(self, job_id: str) -> list[Item]:
         """A job's items in the order of the request."""
-        async with self._database.read() as connection:
-            return sorted(await self._items(connection, job_id), key=lambda item: item.index)
+        with _readable():
+            async with self._database.read() as connection:
+                return sorted(await self._items(connection, job_id), key=lambda item: item.index)
 
     @staticmethod
     async def _items(connection: AsyncConnection, job_id: str) -> list[Item]:
@@ -132,8 +153,9 @@ class Reading:
             .where(provenances.c.job_id == job_id)
             .order_by(provenances.c.since_event, provenances.c.id)
         )
-        async with self._database.read() as connection:
-            return [Provenance(id_, payload) for id_, payload in await connection.execute(query)]
+        with _readable():
+            async with self._database.read() as connection:
+                return [Provenance(id_, payload) for id_, payload in await connection.execute(query)]
 
     async def events(self, job_id: str, after: int, limit: int | None = None) -> list[tuple[int, bytes]]:
         """Committed events behind number `after`, in order."""
@@ -143,11 +165,13 @@ class Reading:
             .order_by(events.c.number)
             .limit(limit)
         )
-        async with self._database.read() as connection:
-            return [(number, payload.encode()) for number, payload in await connection.execute(query)]
+        with _readable():
+            async with self._database.read() as connection:
+                return [(number, payload.encode()) for number, payload in await connection.execute(query)]
 
     async def events_at(self, job_id: str, numbers: Sequence[int]) -> list[bytes]:
         """The events of these numbers, in no order."""
         query = select(events.c.payload).where(events.c.job_id == job_id, events.c.number.in_(numbers))
-        async with self._database.read() as connection:
-            return [payload.encode() for payload in await connection.scalars(query)]
+        with _readable():
+            async with self._database.read() as connection:
+                return [payload.encode() for payload in await connection.scalars(query)]
