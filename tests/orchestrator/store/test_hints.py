@@ -90,20 +90,23 @@ async def test_hints_are_bounded(store: Store) -> None:
 async def test_who_listens_hears_again_after_a_restart(own_postgres: PostgresServer) -> None:
     """The connection is opened anew, and whoever waits for work is told to look."""
     url = own_postgres.create_database()
-    async with open_store(settings_of(url)) as one, open_store(settings_of(url)) as other:
-        async with running(other.hints.run(), "hints", lambda: None):
+    async with (
+        open_store(settings_of(url)) as one,
+        open_store(settings_of(url)) as other,
+        running(other.hints.run(), "hints", lambda: None),
+    ):
+        await other.hints.work(WAIT_S)
+        own_postgres.kill()
+        own_postgres.start()
+        async with asyncio.timeout(WAIT_S / 2):
             await other.hints.work(WAIT_S)
-            own_postgres.kill()
-            own_postgres.start()
-            async with asyncio.timeout(WAIT_S / 2):
-                await other.hints.work(WAIT_S)
-            job = await create(one)
-            assert (await hint_of(other, job.id, 0)).id == job.id
+        job = await create(one)
+        assert (await hint_of(other, job.id, 0)).id == job.id
 
 
 async def test_strange_notifications_are_passed_over(listening: tuple[Store, Store]) -> None:
     """The channel's name is known to others."""
     store = listening[1]
     for payload in ("", "x", "x y z", "1 2", "\u00e9 \u0661 1"):
-        store.hints._heard(None, 0, "avalua", payload)  # noqa: SLF001  as the driver calls it
+        store.hints._heard(None, 0, "avalua", payload)  # as the driver calls it
     await store.hints.jobs(0.01)

@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.errors import StartError, StoreUnavailableError
 from orchestrator.store import Store, open_store
+from orchestrator.store.postgresql import PATIENCE
 from testkit.postgres import PostgresServer
 from tests.orchestrator.store.conftest import IDLE, batcher_of, claim, create, execute, marks, settings_of
 
@@ -117,7 +118,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_written_twice(postgres: Pos
         for indexes in ([0, 1], [2]):
             change = marks(batcher, indexes, claimed.epoch)
             await store.committing.commit([change])
-            store.committing._unsure = True  # noqa: SLF001  no test can break it just there
+            store.committing._unsure = True  # no test can break it just there
             await store.committing.commit([change])
         assert [number for number, _ in await store.reading.events(claimed.job.id, 0)] == [1, 2, 3]
 
@@ -125,7 +126,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_written_twice(postgres: Pos
 async def test_a_row_that_somebody_holds_is_waited_for_no_longer_than_allowed(
     postgres: PostgresServer,
 ) -> None:
-    """A process was stopped inside a transaction: claims pass by its row, what needs the row is unavailable."""
+    """A process was stopped inside a transaction: claims pass by its row, others are told in time."""
     url = postgres.create_database()
     async with opened(url) as store, raw(url) as other:
         held, free = await create(store), await create(store)
@@ -148,15 +149,19 @@ async def test_the_server_ends_the_transaction_of_a_process_that_was_stopped(
     url = postgres.create_database()
     async with opened(url) as stopped, opened(url) as store:
         job = await create(store)
-        with pytest.raises(StoreUnavailableError):
+
+        async def is_stopped() -> None:
             async with stopped.database.write() as connection:
                 await connection.exec_driver_sql("SELECT id FROM jobs FOR UPDATE")
                 # As it goes with a process that is stopped: it does nothing, and hangs up on nobody.
-                (await connection.get_raw_connection()).info["avalua_patience"].stop()
+                (await connection.get_raw_connection()).info[PATIENCE].stop()
                 async with asyncio.timeout(10):
-                    while await store.claims.claim("b", max_jobs=10) == []:
+                    while not await store.claims.claim("b", max_jobs=10):  # noqa: ASYNC110  nobody tells
                         await asyncio.sleep(0.02)
                 await connection.exec_driver_sql("SELECT 1")
+
+        with pytest.raises(StoreUnavailableError):
+            await is_stopped()
         claimed = await store.reading.job(job.id)
         assert claimed is not None
         await stopped.try_write()
