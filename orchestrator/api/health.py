@@ -11,7 +11,7 @@ from orchestrator.api.errors import RETRY_AFTER_S, json_response
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.service import Service
 from orchestrator.errors import StoreUnavailableError
-from orchestrator.store.claims import Fleet
+from orchestrator.store.fleet import Fleet
 from orchestrator.store.reading import Backlog
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from orchestrator.jobs import Evidence, Item, ItemError, Job, Priority, Result, Status
 from orchestrator.jobs.events import result_dict
 
-COUNTS = ("total", "batch_size", "completed", "failed_items", "last_event")
+COUNTS = ("total", "batch_size", "completed", "failed_items", "last_event", "epoch")
 NUMBERS = ("created_at", "started_at", "finished_at", "expires_at", "rate", "rate_error")
 
 

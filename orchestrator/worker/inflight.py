@@ -155,7 +155,7 @@ class InFlight:
                 self._hold(request.delivery, TIMED_OUT, request.server, now)
         for server, since in self._down_since.items():
             if now - since >= self._settings.suspect_wait_s and self._pool.up:
-                self._hand_back(server)
+                self._hand_back(server, now)
 
     def released(self, now: float) -> list[Delivery]:
         """What may be sent once more, now."""
@@ -182,11 +182,11 @@ class InFlight:
     def _lose(self, delivery: Delivery, server: Server) -> None:
         self._lost.setdefault(server, []).append(delivery)
 
-    def _hand_back(self, server: Server) -> None:
+    def _hand_back(self, server: Server, now: float) -> None:
         """Its items may be what it hangs on: other servers get them with care."""
         for request in self._requests.of(server):
             if not request.overdue:
-                request.overdue = True
+                self._requests.give_up(request, now)
                 self._left(request)
                 self._lose(request.delivery, server)
         self.isolation.release_from(server)

@@ -27,8 +27,7 @@ async def test_triton_is_killed_and_comes_back(start: Start, own_scripted_triton
         job_id = await client.submit(make_items(60, "[[delay_ms=300]]"))
         await client.stream(job_id, events=1)
         await asyncio.to_thread(triton.kill)
-        async with asyncio.timeout(10):
-            await client.service.link.went_down.wait()
+        await client.until_model(loaded=False)
         status, body, _ = await client.call("GET", "/health")
         assert (status, body["model_loaded"]) == (503, False)
         assert (await client.call("GET", "/health/ready"))[0] == 200
@@ -48,11 +47,11 @@ async def supervised(triton: TritonProcess, client: Running) -> AsyncIterator[li
 
     async def watch() -> None:
         while True:
-            await client.service.link.went_down.wait()
+            await client.until_model(loaded=False)
             await asyncio.to_thread(triton.kill)
             await asyncio.to_thread(triton.start)
             restarts.append(time.monotonic())
-            await client.service.link.came_back.wait()
+            await client.until_model(loaded=True)
 
     task = asyncio.create_task(watch())
     try:

@@ -92,10 +92,10 @@ class Crowd:
     """Counts a service's subscribers, and tells when there are so many."""
 
     def __init__(self, client: Running) -> None:
-        self._feed = client.service.feed
-        self._subscribe = self._feed.subscribe
+        self._broker = client.service.broker
+        self._subscribe = self._broker.subscribe
         self._moved = asyncio.Condition()
-        self._feed.subscribe = self._watched  # type: ignore[method-assign]
+        self._broker.subscribe = self._watched  # type: ignore[method-assign]
 
     @asynccontextmanager
     async def _watched(self, job: Job, after: int) -> AsyncIterator[Cursor]:
@@ -113,7 +113,7 @@ class Crowd:
     async def until(self, count: int) -> None:
         """Returns once there are ``count``. A client that vanished has to be found out by the service."""
         async with asyncio.timeout(20), self._moved:
-            await self._moved.wait_for(lambda: self._feed.subscribers == count)
+            await self._moved.wait_for(lambda: self._broker.subscribers == count)
 
 
 async def test_a_client_that_vanishes_is_forgotten(start: Start, scripted_triton: TritonProcess) -> None:

@@ -322,3 +322,16 @@ def test_an_ended_jobs_items_are_forgotten() -> None:
     assert bench.send_due() == []
     assert bench.inflight.finished == []
     assert bench.inflight.places_taken == 0
+
+
+def test_what_is_sent_after_a_hanging_text_has_its_own_time() -> None:
+    """A text that hangs each time is given up after its attempts, though nothing else is answered."""
+    bench = Bench(item_timeout_s=10.0)
+    bench.send_fresh(1)
+    for _ in range(3):
+        bench.now += 11
+        bench.inflight.check_time(bench.now)
+        bench.probe(True, bench.now)
+        bench.now += bench.settings.retry_max_s
+        bench.send_due()
+    assert bench.failed == {0: "item_timeout"}
