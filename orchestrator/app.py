@@ -78,7 +78,15 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
             work.append((committer.run(), "committer"))
             for coroutine, name in reversed(work):
                 await stack.enter_async_context(running(coroutine, name, stop.set))
-            drain = Drain(settings, broker, changes, worker, claiming)
+            bodies = Bodies(settings)
+            drain = Drain(
+                settings=settings,
+                bodies=bodies,
+                broker=broker,
+                changes=changes,
+                worker=worker,
+                claiming=claiming,
+            )
             admission = Admission(
                 settings=settings,
                 store=store,
@@ -99,7 +107,7 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
                 pool=pool,
                 gpu=gpu,
                 metrics=metrics,
-                bodies=Bodies(settings),
+                bodies=bodies,
                 parser=parser,
                 drain=drain,
                 exports=asyncio.Semaphore(settings.max_concurrent_exports),
