@@ -104,7 +104,7 @@ class Isolation(Generic[S, T]):
         suspicion = suspect.suspicion
         survived_s = now - self._up_at.get(home, now)
         suspicion.lone_deaths += 1
-        suspicion.calm_s = min(MAX_CALM_S, max(MIN_CALM_S, 2.0 * survived_s))
+        suspicion.calm_s = min(MAX_CALM_S, max(MIN_CALM_S, survived_s))
         suspicion.home, suspicion.single = home, True
         self._singles.appendleft(suspect)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from orchestrator.triton.events import Answered
 
 from orchestrator.config import Settings
 from orchestrator.jobs import Item, Job, Priority, Status
 from orchestrator.jobs.batching import Batcher
 from orchestrator.observability.metrics import Metrics
 from orchestrator.triton.codec import Answer, Failure, Outcome
+from orchestrator.triton.events import Answered
 from orchestrator.worker.active import ActiveJob, Delivery
 from orchestrator.worker.inflight import InFlight
 
