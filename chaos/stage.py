@@ -45,7 +45,7 @@ class Stage:
         self._http_port = server.http_port
         self._triton = Child("Triton", server.command, server.environment, run_dir / "triton.log")
         self._supervisor = Supervisor(self._triton, server.http_port, SUPERVISION, lambda _: None)
-        self._proxy = Proxy(proxy_port, server.grpc_port)
+        self._proxy = Proxy(server.grpc_port, proxy_port)
         command = ["chaos.planted", plant] if plant else ["orchestrator"]
         environment = {
             **os.environ,
