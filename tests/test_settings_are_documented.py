@@ -19,6 +19,7 @@ ELSEWHERE = {
     "TRITON_GRPC_PORT": "8001",
     "TRITON_METRICS_PORT": "8002",
     "TRITON_HTTP_PORT": "8003",
+    "TRITONS": "1",
     "TRITON_ADMIN_KEY": "",
     "HF_TOKEN": "",
     "PUBLISH_ADDRESS": "127.0.0.1",
