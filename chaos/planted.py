@@ -1,12 +1,10 @@
-"""``python -m chaos.planted NAME``: the real orchestrator with one bug built in, for chaos to find."""
+"""Bugs to build into the real orchestrator, for chaos to find. Each function changes its classes in place."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 
-from orchestrator.__main__ import main
 from orchestrator.jobs import Job
 from orchestrator.jobs.events import BatchComplete
 from orchestrator.store import Store
@@ -53,7 +51,5 @@ def skip() -> None:
 
 
 PLANTS: dict[str, Callable[[], None]] = {"swap": swap, "resend": resend, "skip": skip}
-
-if __name__ == "__main__":
-    PLANTS[sys.argv[1]]()
-    sys.exit(main())
+CLUSTER_PLANTS: frozenset[str] = frozenset()
+"""Those that show only where several orchestrators share a database."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos.verdict import check_results, check_subscriber, check_whole
+from chaos.verdict import check_agreement, check_results, check_subscriber, check_whole
 from chaos.workload import Expected, JobPlan
 
 COUNT = 13
@@ -94,3 +94,11 @@ def test_subscribers_that_disagree_are_seen() -> None:
     events = make_events(make_results())
     assert check_subscriber([events[0], events[2]], events)
     assert check_subscriber([(1, b"other"), *events[1:]], events)
+
+
+def test_processes_that_disagree_are_seen() -> None:
+    """Each that answers otherwise than the first one is named."""
+    same = {"http://a": {"status": "completed"}, "http://b": {"status": "completed"}}
+    assert check_agreement("/status/x", same) == []
+    (found,) = check_agreement("/status/x", {**same, "http://c": {"status": "processing"}})
+    assert found.startswith("/status/x: http://c answers {'status': 'processing'}, http://a")
