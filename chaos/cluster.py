@@ -15,7 +15,7 @@ import psutil
 from chaos.clock import move
 from chaos.faults import CLUSTER, LEASE_S, SINGLE, Fault, Kind
 from testkit.fleet import Fleet, Orchestrator
-from testkit.postgres import Postgres
+from testkit.postgres import PostgresServer
 from testkit.proxy import Proxy
 from triton_common.supervision import SupervisionSettings
 
@@ -61,7 +61,7 @@ class Cluster:
         """One orchestrator and one Triton on SQLite; ``clustered``: several of both on one PostgreSQL."""
         self.problems: list[str] = []
         self.most = CLUSTER if clustered else SINGLE
-        self._database = Postgres() if clustered else None
+        self._database = PostgresServer(run_dir / "postgresql") if clustered else None
         self._clocks = [run_dir / f"clock-{place}" for place in range(ORCHESTRATORS if clustered else 1)]
         self._run_dir = run_dir
         self._plant = ["--plant", plant] if plant else []
@@ -158,7 +158,7 @@ class Cluster:
         await child.kill()
         return True
 
-    async def _stop_database(self, database: Postgres, fault: Fault) -> None:
+    async def _stop_database(self, database: PostgresServer, fault: Fault) -> None:
         """End or stop it, and start it again or let it go on."""
         async with self._database_stopping:
             self._without_database.update(self._fleet.orchestrators)
