@@ -95,6 +95,7 @@ class Fleet:
         tritons: int | Sequence[TritonProcess] = 1,
         database: str = "",
         modules: Iterable[Sequence[str]] = (),
+        roles: Sequence[str] = (),
         settings: Mapping[str, str] = NOTHING,
         supervision: SupervisionSettings | None = None,
         proxied: bool = False,
@@ -103,7 +104,7 @@ class Fleet:
         """``tritons`` are servers that are not started yet, or how many with the scripted model.
 
         ``database`` is a URL (SQLite in ``run_dir`` without one), ``modules`` what starts each orchestrator,
-        with its arguments, ``settings`` are the orchestrators'.
+        with its arguments, ``roles`` what each does (both by default), ``settings`` are all orchestrators'.
         """
         self.run_dir = run_dir
         self._stop_timeout_s = stop_timeout_s
@@ -112,10 +113,11 @@ class Fleet:
             tritons = [TritonProcess.scripted(run_dir / f"triton-{place + 1}") for place in range(tritons)]
         self.tritons = [self._server(place, process, supervision) for place, process in enumerate(tritons, 1)]
         database = database or f"sqlite:///{run_dir / 'jobs.sqlite3'}"
-        commands = list(modules) or [["orchestrator"]] * orchestrators
+        commands = list(modules) or [["orchestrator"]] * (len(roles) or orchestrators)
+        own = [{"ROLES": role} for role in roles] or [{} for _ in commands]
         self.orchestrators = [
-            self._orchestrator(place, command, database, settings, proxied=proxied)
-            for place, command in enumerate(commands, 1)
+            self._orchestrator(place, command, database, {**settings, **more}, proxied=proxied)
+            for place, (command, more) in enumerate(zip(commands, own, strict=True), 1)
         ]
         self._resources = AsyncExitStack()
 
