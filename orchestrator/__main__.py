@@ -16,7 +16,7 @@ from orchestrator.app import make_app
 from orchestrator.config import Settings, SettingsError, load_settings
 from orchestrator.errors import StartError
 from orchestrator.observability.log_writer import complain
-from orchestrator.observability.logs import configure_logging
+from orchestrator.observability.logs import configure_logging, where
 from orchestrator.observability.loop_errors import LoopErrors
 
 CONNECTIONS_TIMEOUT_S = 1.0
@@ -76,24 +76,29 @@ async def serve(settings: Settings) -> int:
         for wait in waits:
             wait.cancel()
         # Still listening: status and results stay readable while what is in flight finishes.
-        if not broken.is_set():
-            await _unless_asked_again(asked, app)
+        drained = broken.is_set() or await _drain(asked, app)
     finally:
         await runner.cleanup()
     log.info("stopped")
-    return 1 if broken.is_set() else 0
+    return 1 if broken.is_set() or not drained else 0
 
 
-async def _unless_asked_again(asked: asyncio.Event, app: web.Application) -> None:
-    """Drains; a second signal cuts the wait short."""
+async def _drain(asked: asyncio.Event, app: web.Application) -> bool:
+    """Lets what is in flight finish; a second signal cuts the wait short. False if it went wrong."""
     asked.clear()
-    draining = asyncio.create_task(app[SERVICE].drain())
+    draining = asyncio.create_task(app[SERVICE].drain.run())
     again = asyncio.create_task(asked.wait())
     await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        log.warning("drain_cut_short", reason="a second signal")
     for task in (draining, again):
         task.cancel()
-    await asyncio.gather(draining, again, return_exceptions=True)
-    app[SERVICE].feed.close()
+    await asyncio.wait({draining, again})
+    app[SERVICE].broker.close()
+    error = None if draining.cancelled() else draining.exception()
+    if error is not None:
+        log.critical("drain_failed", **where(error))
+    return error is None
 
 
 if __name__ == "__main__":

@@ -6,24 +6,30 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
+from orchestrator.api.admission import Admission
 from orchestrator.api.bodies import Bodies
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.parser import Parser
 from orchestrator.api.routes import add_api
 from orchestrator.api.service import Service
-from orchestrator.broker import Feed
+from orchestrator.broker import Broker
 from orchestrator.config import Settings
-from orchestrator.jobs.rate import Estimate
+from orchestrator.drain import Drain
+from orchestrator.inbox import Inbox
+from orchestrator.observability.ends import JobEnds
 from orchestrator.observability.lag import watch_lag
 from orchestrator.observability.metrics import Metrics
-from orchestrator.store import Change, open_store
+from orchestrator.store import open_store
 from orchestrator.store.sweeper import sweep
 from orchestrator.tasks import running
 from orchestrator.triton.gpu import GpuWatch
-from orchestrator.triton.pool import Link
-from orchestrator.worker.claims import Intake
-from orchestrator.worker.committer import Writer
-from orchestrator.worker.worker import Dispatcher
+from orchestrator.triton.pool import Pool
+from orchestrator.worker.active import ActiveJobs
+from orchestrator.worker.changes import Changes
+from orchestrator.worker.claiming import Claiming
+from orchestrator.worker.committer import Committer, Sink
+from orchestrator.worker.events import Event
+from orchestrator.worker.worker import Worker
 
 
 def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Application:
@@ -34,66 +40,75 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
 
     async def service_ctx(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(
-                open_store(settings.database_url, settings.database_timeout_s)
-            )
-            metrics = Metrics()
-            estimate = Estimate(settings.expected_items_per_second)
-            feed = Feed(store)
-            link = Link(settings, metrics)
-            dispatcher = Dispatcher(settings, link, metrics, estimate)
-
-            def on_commit(change: Change) -> None:
-                feed.publish(change.job, change.events, writer.committed_at)
-                dispatcher.on_commit(change)
-
-            writer = Writer(store, metrics, on_commit)
-            intake = Intake(
-                settings=settings,
-                store=store,
-                writer=writer,
-                feed=feed,
-                dispatcher=dispatcher,
-                link=link,
-                metrics=metrics,
-                estimate=estimate,
-            )
-            gpu = GpuWatch(settings.triton_metrics_url)
-            link.listener = dispatcher.flights
-            dispatcher.writer = writer
-            dispatcher.on_ended = intake.on_ended
-            await intake.resume()
-            for work, name in (
-                (writer.run(), "writer"),
-                (dispatcher.run(), "dispatcher"),
-                (intake.run(), "intake"),
-                (link.run(), "link"),
+            store = await stack.enter_async_context(open_store(settings))
+            metrics = Metrics(settings.triton_grpc_urls if settings.is_worker else ())
+            broker = Broker(store, settings.poll_s)
+            gpu = GpuWatch(settings.triton_metrics_urls)
+            changes = Changes()
+            sinks: list[Sink] = [broker.committed, JobEnds(metrics).committed]
+            work = [
+                (broker.run(), "broker"),
+                (store.hints.run(), "hints"),
                 (gpu.run(), "gpu"),
                 (sweep(settings, store), "sweeper"),
                 (watch_lag(metrics.loop_lag_seconds), "lag"),
-            ):
-                await stack.enter_async_context(running(work, name, stop.set))
+            ]
+            pool: Pool | None = None
+            worker: Worker | None = None
+            claiming: Claiming | None = None
+            if settings.is_worker:
+                inbox: Inbox[Event] = Inbox()
+                jobs = ActiveJobs()
+                pool = Pool(settings, metrics, inbox)
+                worker = Worker(
+                    settings=settings,
+                    store=store,
+                    pool=pool,
+                    inbox=inbox,
+                    jobs=jobs,
+                    changes=changes,
+                    metrics=metrics,
+                )
+                claiming = Claiming(
+                    settings=settings, store=store, pool=pool, worker=worker, jobs=jobs, inbox=inbox
+                )
+                sinks += [claiming.committed, inbox.put]
+                work += [(pool.run(), "pool"), (worker.run(), "worker"), (claiming.run(), "claiming")]
+            committer = Committer(store, changes, metrics, sinks)
+            work.append((committer.run(), "committer"))
+            for coroutine, name in reversed(work):
+                await stack.enter_async_context(running(coroutine, name, stop.set))
+            drain = Drain(settings, broker, changes, worker, claiming)
+            admission = Admission(
+                settings=settings,
+                store=store,
+                broker=broker,
+                committer=committer,
+                pool=pool,
+                drain=drain,
+                metrics=metrics,
+            )
             parser = Parser(settings)
             stack.push_async_callback(parser.close)
             app[SERVICE] = Service(
-                settings,
-                store,
-                writer,
-                feed,
-                dispatcher,
-                intake,
-                link,
-                gpu,
-                metrics,
-                Bodies(settings),
-                parser,
-                asyncio.Semaphore(settings.max_concurrent_exports),
-                asyncio.Semaphore(settings.max_open_tables),
+                settings=settings,
+                store=store,
+                broker=broker,
+                committer=committer,
+                admission=admission,
+                pool=pool,
+                gpu=gpu,
+                metrics=metrics,
+                bodies=Bodies(settings),
+                parser=parser,
+                drain=drain,
+                exports=asyncio.Semaphore(settings.max_concurrent_exports),
+                tables=asyncio.Semaphore(settings.max_open_tables),
             )
             yield
 
     async def drain(app: web.Application) -> None:
-        await app[SERVICE].drain()
+        await app[SERVICE].drain.run()
 
     app.cleanup_ctx.append(service_ctx)
     app.on_shutdown.append(drain)

@@ -1,39 +1,59 @@
-"""What subscribers read: a cursor into a job's committed events, with the newest ones kept ready to send."""
+"""What subscribers read: a cursor into a job's committed events, with the newest ones kept ready to send.
+
+Events of this process's worker arrive as they are committed; those of other processes are read when a hint
+of them comes, and looked for now and then, since a hint may be lost.
+"""
 
 import asyncio
+import time
 from array import array
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+import structlog
+
+from orchestrator.errors import JobExpiredError, StoreUnavailableError
+from orchestrator.frames import frame
 from orchestrator.jobs import Job
-from orchestrator.jobs.events import frame
 from orchestrator.store import Store
+from orchestrator.store.committing import Committed
+from orchestrator.store.notify import JobHint
 
 KEPT_FRAMES = 32  # newest events a job keeps in memory, shared by all of its subscribers
-PAGE_FRAMES = 16  # events that a late subscriber reads from the store at a time
+PAGE_FRAMES = 16  # events that are read from the store at a time
+
+log = structlog.get_logger()
 
 
 class Topic:
     """One job's newest committed events, and a way to wait for more."""
 
-    def __init__(self, job: Job) -> None:
-        self.last = job.last_event
-        self.terminal = job.terminal
-        self.users = 0
+    def __init__(self, last: int, terminal: bool) -> None:
+        self.last = last
+        self.terminal = terminal
+        self.subscribers = 0
         self._frames: deque[tuple[int, bytes]] = deque(maxlen=KEPT_FRAMES)
-        self._before = job.last_event  # events of the time before this topic
+        self._before = last  # events of the time before this topic
         self._committed_at = array("d")  # of each one since then
         self._changed = asyncio.Event()
 
-    def publish(self, job: Job, events: tuple[tuple[int, bytes], ...], committed_at: float) -> None:
+    def publish(self, events: Iterable[tuple[int, bytes]], hint: JobHint, committed_at: float) -> None:
+        """Shows committed events, in order. What was shown before, or comes behind a hole, is passed over."""
         for number, payload in events:
-            if number > self.last:
+            if number == self.last + 1:
                 self._frames.append((number, frame(number, payload)))
                 self._committed_at.append(committed_at)
                 self.last = number
-        self.terminal = job.terminal
+        if self.last >= hint.last_event:
+            self.terminal = self.terminal or hint.terminal
         self.wake()
+
+    def skip_to(self, number: int) -> None:
+        """Events up to this one are gone: who reads finds a hole."""
+        self._frames.clear()
+        self._committed_at = array("d")
+        self.last = self._before = number
 
     def wake(self) -> None:
         self._changed.set()
@@ -50,34 +70,70 @@ class Topic:
         """The events behind `after`, or None if they begin before what is kept."""
         if after >= self.last:
             return []
-        if not self._frames or self._frames[0][0] > after + 1:
-            return None
-        return [entry for entry in self._frames if entry[0] > after]
+        entries = [entry for entry in self._frames if entry[0] > after]
+        return entries if entries and entries[0][0] == after + 1 else None
 
 
-class Feed:
-    """The topics of jobs that run or are listened to."""
+class Broker:
+    """The topics of jobs that run here or are listened to. A sink of committed changes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, poll_s: float) -> None:
         self._store = store
+        self._poll_s = poll_s
         self._topics: dict[str, Topic] = {}
         self.closing = False
         self.subscribers = 0
 
-    def publish(self, job: Job, events: tuple[tuple[int, bytes], ...], committed_at: float) -> None:
-        """Shows committed events to the job's subscribers. Called after the commit, never before."""
-        topic = self._topics.get(job.id)
-        if topic is not None:
-            topic.publish(job, events, committed_at)
+    def committed(self, committed: Committed) -> None:
+        """Shows what was committed to subscribers: after the commit, never before."""
+        for change in committed.changes:
+            topic = self._topics.get(change.job.id)
+            if topic is None and not change.job.terminal:
+                # Kept at hand also while nobody listens: somebody will.
+                before = change.events[0][0] - 1 if change.events else change.job.last_event
+                topic = self._topics[change.job.id] = Topic(before, terminal=False)
+            if topic is not None:
+                hint = JobHint(change.job.id, change.job.last_event, change.job.terminal)
+                topic.publish(change.events, hint, committed.at)
+                self._release(change.job.id)
 
-    def hold(self, job: Job) -> None:
-        """Keeps a running job's newest events at hand, also while nobody listens."""
-        self._topics.setdefault(job.id, Topic(job)).users += 1
+    async def run(self) -> None:
+        """Follows what other processes, or calls of ours that bypass the worker, commit."""
+        while True:
+            hints = await self._store.hints.jobs(self._poll_s)
+            try:
+                if not hints:
+                    hints = await self._look()
+                for hint in hints:
+                    await self._follow(hint)
+            except StoreUnavailableError as error:
+                log.warning("following_failed", reason=str(error))
+                await asyncio.sleep(self._poll_s)
 
-    def release(self, job_id: str) -> None:
-        topic = self._topics[job_id]
-        topic.users -= 1
-        if topic.users == 0:
+    async def _look(self) -> list[JobHint]:
+        """How far the jobs are that somebody listens to, or that we keep at hand."""
+        unfinished = [job_id for job_id, topic in self._topics.items() if not topic.terminal]
+        return await self._store.reading.heads(unfinished) if unfinished else []
+
+    async def _follow(self, hint: JobHint) -> None:
+        """Reads what was committed elsewhere, once for all who listen to that job."""
+        topic = self._topics.get(hint.id)
+        if topic is None:
+            return
+        while topic.last < hint.last_event and topic.subscribers:
+            page = await self._store.reading.events(hint.id, topic.last, PAGE_FRAMES)
+            if not page or page[0][0] > topic.last + 1:
+                topic.skip_to(hint.last_event)
+            topic.publish(page, hint, time.monotonic())
+        if hint.terminal and not topic.subscribers:
+            topic.skip_to(hint.last_event)
+        topic.publish((), hint, time.monotonic())
+        self._release(hint.id)
+
+    def _release(self, job_id: str) -> None:
+        """Forgets a topic that has ended, and to which nobody listens."""
+        topic = self._topics.get(job_id)
+        if topic is not None and topic.terminal and not topic.subscribers:
             del self._topics[job_id]
 
     def close(self) -> None:
@@ -88,23 +144,34 @@ class Feed:
 
     @asynccontextmanager
     async def subscribe(self, job: Job, after: int) -> AsyncIterator["Cursor"]:
-        if job.id not in self._topics and not job.terminal:
-            # It has ended since it was read: a job that goes on has a topic.
-            job = await self._store.job(job.id) or job
-        self.hold(job)
+        """A cursor behind event number `after`. Raises StoreUnavailableError."""
+        fresh = job.id not in self._topics
+        topic = self._topics.setdefault(job.id, Topic(job.last_event, job.terminal))
+        topic.subscribers += 1
         self.subscribers += 1
         try:
-            yield Cursor(self, self._store, self._topics[job.id], job.id, after)
+            if fresh and not job.terminal:  # it may have gone on between being read and being followed
+                for head in await self._store.reading.heads([job.id]):
+                    await self._follow(head)
+            yield Cursor(self, self._store, topic, job.id, after)
         finally:
             self.subscribers -= 1
-            self.release(job.id)
+            topic.subscribers -= 1
+            self._release(job.id)
+
+    async def ended(self, job: Job, timeout_s: float) -> None:
+        """Returns when the job has ended, or after that time."""
+        async with self.subscribe(job, job.last_event) as cursor:
+            deadline = time.monotonic() + timeout_s
+            while not cursor.terminal and (left_s := deadline - time.monotonic()) > 0:
+                await cursor.wait_for_end(left_s)
 
 
 class Cursor:
     """One subscriber's place in a job's events."""
 
-    def __init__(self, feed: Feed, store: Store, topic: Topic, job_id: str, after: int) -> None:
-        self._feed = feed
+    def __init__(self, broker: Broker, store: Store, topic: Topic, job_id: str, after: int) -> None:
+        self._broker = broker
         self._store = store
         self._topic = topic
         self._job_id = job_id
@@ -112,20 +179,30 @@ class Cursor:
         self._timed = max(after, topic.last)  # what was committed before it came is no matter of delivery
 
     @property
+    def terminal(self) -> bool:
+        """The job has ended."""
+        return self._topic.terminal or self._broker.closing
+
+    @property
     def ended(self) -> bool:
         """Nothing more will come: the final event was read, or the service is closing."""
-        return self._feed.closing or (self._topic.terminal and self.after >= self._topic.last)
+        return self._broker.closing or (self._topic.terminal and self.after >= self._topic.last)
 
     async def read(self) -> list[bytes]:
-        """The next events, ready to send; empty when there are none yet."""
+        """The next events, ready to send; empty when there are none yet.
+
+        Raises JobExpiredError where some are gone: what follows a hole must not look whole.
+        """
         entries = self._topic.kept(self.after)
         if entries is None:
-            stored = await self._store.events(self._job_id, self.after, PAGE_FRAMES)
+            stored = await self._store.reading.events(self._job_id, self.after, PAGE_FRAMES)
             entries = [(number, frame(number, payload)) for number, payload in stored]
-            if not entries:  # purged while we were reading
-                self.after = self._topic.last
-        if entries:
-            self.after = entries[-1][0]
+            if not entries:
+                raise JobExpiredError
+        for number, _ in entries:
+            if number != self.after + 1:
+                raise JobExpiredError
+            self.after = number
         return [data for _, data in entries]
 
     def written(self, now: float) -> list[float]:
@@ -137,6 +214,12 @@ class Cursor:
     async def wait(self, timeout_s: float) -> bool:
         """Waits until there may be something to read; false when the time passed without."""
         if self.ended or self.after < self._topic.last:
+            return True
+        return await self.wait_for_end(timeout_s)
+
+    async def wait_for_end(self, timeout_s: float) -> bool:
+        """Waits until something changes; false when the time passed without."""
+        if self.terminal:
             return True
         try:
             async with asyncio.timeout(timeout_s):

@@ -7,19 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
+from orchestrator import database_url
 from orchestrator.errors import StartError
 
-# Drivers that speak asyncio, by the dialect that people write in a URL.
-ASYNC_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "postgres": "postgresql+asyncpg",
-    "postgresql": "postgresql+asyncpg",
-}
-# What people write behind the "?" of a PostgreSQL URL, and what asyncpg wants there.
-LIBPQ_NAMES = {"sslmode": "ssl=require (or another value of sslmode)", "connect_timeout": "timeout=SECONDS"}
 # SQLite takes 512 bytes with the 8 of "-journal", links followed; beyond, it only says that it can't open it.
 MAX_PATH_BYTES = 504
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
@@ -177,23 +168,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _async_driver(cls, value: str) -> str:
-        scheme, separator, rest = value.partition("://")
-        if not separator:
-            raise ValueError("must be a URL such as sqlite:///data/avalua.sqlite3 or postgresql://host/name")
-        scheme = ASYNC_DRIVERS.get(scheme, scheme)
-        if scheme not in ASYNC_DRIVERS.values():
-            raise ValueError(f"must begin with one of {', '.join(sorted(ASYNC_DRIVERS))}")
-        value = f"{scheme}://{rest}"
-        try:
-            url = make_url(value)
-        except (ArgumentError, ValueError):  # the port is no number, for one
-            raise ValueError("is not a URL such as postgresql://user:password@host:5432/name") from None
-        if scheme == ASYNC_DRIVERS["sqlite"] and (url.query or "\0" in (url.database or "")):
-            raise ValueError("must be the path of a file, with no %00 in it and nothing behind a ?")
-        for theirs, ours in LIBPQ_NAMES.items():
-            if theirs in url.query:
-                raise ValueError(f"its driver calls {theirs} otherwise: write {ours} instead")
-        return value
+        return database_url.checked(value)
 
     @field_validator("triton_grpc_url")
     @classmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from testkit.postgres import PostgresServer
 from testkit.triton import TritonProcess
 
 
@@ -53,3 +54,24 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"only root can mount a small disk: {made.stderr.decode().strip()}")
     yield disk
     subprocess.run(["umount", disk], check=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A real PostgreSQL, one for all tests of this worker; each takes a database of its own from it.
+
+    A test that stops or kills it uses ``own_postgres``.
+    """
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test's own, for it to stop, kill and start."""
+    server = PostgresServer(tmp_path_factory.mktemp("own-postgres"))
+    server.start()
+    yield server
+    server.remove()

@@ -11,6 +11,7 @@ from aiohttp import web
 from orchestrator.errors import (
     AvaluaError,
     DrainingError,
+    JobExpiredError,
     NotLoadedError,
     QueueFullError,
     StoreUnavailableError,
@@ -53,6 +54,11 @@ class ApiError(Exception):
         return json_response(
             {"error": self.message, "code": self.code, "details": self.details}, self.status, self.headers
         )
+
+
+def job_expired() -> ApiError:
+    """The answer for a job whose results were deleted."""
+    return ApiError(HTTPStatus.GONE, "job_expired", "This job has expired; its results were deleted.")
 
 
 def json_response(
@@ -102,6 +108,8 @@ def route_of(request: web.Request) -> str:
 def _ours(error: AvaluaError) -> ApiError:
     wait = {"Retry-After": str(RETRY_AFTER_S)}
     match error:
+        case JobExpiredError():
+            return job_expired()
         case QueueFullError():
             return ApiError(
                 HTTPStatus.TOO_MANY_REQUESTS,

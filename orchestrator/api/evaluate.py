@@ -20,11 +20,11 @@ async def evaluate(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     check_json(request)
     key = _idempotency_key(request)
-    if await service.intake.known(key) is None:
-        service.intake.check_room()
+    if await service.admission.known(key) is None:
+        await service.admission.check_room()
     async with service.bodies.read(request) as body:
         posted = await service.parser.parse(body)
-    created = await service.intake.submit(posted, key)
+    created = await service.admission.submit(posted, key)
     if not created.fresh and created.digest != posted.digest:
         raise ApiError(
             HTTPStatus.CONFLICT,
@@ -35,7 +35,7 @@ async def evaluate(request: web.Request) -> web.Response:
     answer = {
         "job_id": job.id,
         "total_items": job.total,
-        "estimated_time_seconds": math.ceil(service.intake.seconds_until_done(job)),
+        "estimated_time_seconds": math.ceil(await service.admission.seconds_until_done(job)),
         "status": job.status,
         "stream_url": f"/stream/{job.id}",
     }

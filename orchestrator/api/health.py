@@ -1,5 +1,6 @@
 """GET /health, /health/live, /health/ready and /metrics."""
 
+from contextlib import suppress
 from http import HTTPStatus
 
 from aiohttp import web
@@ -9,22 +10,35 @@ from orchestrator import __version__
 from orchestrator.api.errors import RETRY_AFTER_S, json_response
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.service import Service
+from orchestrator.errors import StoreUnavailableError
+from orchestrator.store.claims import Fleet
+from orchestrator.store.reading import Backlog
 
 
 async def health(request: web.Request) -> web.Response:
-    """Healthy: the model answers, and the database can be written."""
+    """Healthy: a model answers, and the database can be written. Jobs are those of all processes."""
     service = request.app[SERVICE]
-    good = service.link.up and service.writer.healthy and not service.dispatcher.draining
+    writable = service.committer.healthy
+    backlog, fleet = Backlog(), Fleet()
+    try:
+        backlog = await service.admission.backlog()
+        fleet = await service.store.claims.fleet()
+    except StoreUnavailableError:
+        writable = False
+    up = service.pool.up if service.pool is not None else fleet.triton_up
+    good = up and writable and not service.drain.started
     answer = {
         "status": "healthy" if good else "unhealthy",
-        "model_loaded": service.link.up,
+        "model_loaded": up,
         "gpu_available": service.gpu.available,
         "gpu_memory": service.gpu.memory,
-        "active_jobs": service.dispatcher.running,
-        "queued_jobs": service.intake.waiting,
-        "items_in_flight": service.dispatcher.in_flight,
-        "storage": "ok" if service.writer.healthy else "unavailable",
-        "draining": service.dispatcher.draining,
+        "active_jobs": backlog.processing,
+        "queued_jobs": backlog.queued,
+        "items_in_flight": service.drain.in_flight if service.pool is not None else fleet.in_flight,
+        "roles": service.settings.roles,
+        "workers": fleet.workers,
+        "storage": "ok" if writable else "unavailable",
+        "draining": service.drain.started,
         "version": __version__,
         "notice": service.settings.model_notice or None,
     }
@@ -39,7 +53,11 @@ async def live(_: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """A POST would be taken. A model that is away for a moment is no obstacle: jobs wait for it."""
     service = request.app[SERVICE]
-    if service.link.came_up.is_set() and service.writer.healthy and not service.dispatcher.draining:
+    try:
+        loaded = await service.admission.loaded()
+    except StoreUnavailableError:
+        loaded = False
+    if loaded and service.committer.healthy and not service.drain.started:
         return json_response({"status": "ready"})
     return json_response(
         {"status": "not_ready"}, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_AFTER_S)}
@@ -48,16 +66,21 @@ async def ready(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
-    _refresh(service)
+    await _refresh(service)
     return web.Response(body=service.metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _refresh(service: Service) -> None:
+async def _refresh(service: Service) -> None:
     """Gauges of what is at hand anyway are set when somebody looks."""
-    service.metrics.in_flight.set(service.dispatcher.in_flight)
-    service.metrics.processing.set(service.dispatcher.running)
-    service.metrics.queued.set(service.intake.waiting)
-    service.metrics.subscribers.set(service.feed.subscribers)
-    settings = service.settings
-    service.metrics.in_flight_limit.set(settings.max_in_flight)
-    service.metrics.jobs_limit.set(settings.max_concurrent_jobs + settings.max_queued_jobs)
+    metrics, settings = service.metrics, service.settings
+    with suppress(StoreUnavailableError):
+        backlog = await service.admission.backlog()
+        metrics.processing.set(backlog.processing)
+        metrics.queued.set(backlog.queued)
+    metrics.in_flight.set(service.drain.in_flight)
+    metrics.in_flight_limit.set(settings.max_in_flight)
+    metrics.jobs_limit.set(settings.room)
+    metrics.subscribers.set(service.broker.subscribers)
+    for server in service.pool.servers if service.pool is not None else ():
+        metrics.triton_in_flight.labels(server.name).set(server.in_flight)
+        metrics.triton_capacity.labels(server.name).set(server.capacity)

@@ -1,14 +1,13 @@
 """GET /status, GET /stream and POST /cancel."""
 
 import re
-import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
-from orchestrator.api.errors import ApiError, json_response
+from orchestrator.api.errors import ApiError, job_expired, json_response
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.sse import stream_events
 from orchestrator.jobs import Job
@@ -20,32 +19,31 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 async def find_job(request: web.Request) -> Job:
     """The job that the address names: 404 if there never was one, 410 if it has expired."""
     job_id = request.match_info["job_id"]
-    job = await request.app[SERVICE].store.job(job_id) if _UUID.fullmatch(job_id) else None
+    store = request.app[SERVICE].store
+    job = await store.reading.job(job_id) if _UUID.fullmatch(job_id) else None
     if job is None:
         raise ApiError(HTTPStatus.NOT_FOUND, "job_not_found", "There is no such job.")
-    if job.expired(time.time()):
+    if job.expired(store.clock.now()):
         raise job_expired()
     return job
 
 
-def job_expired() -> ApiError:
-    return ApiError(HTTPStatus.GONE, "job_expired", "This job has expired; its results were deleted.")
-
-
 async def status(request: web.Request) -> web.Response:
     job = await find_job(request)
-    return json_response({**status_dict(job), **await _provenance(request, job)})
+    return json_response({**_status_dict(request, job), **await _provenance(request, job)})
 
 
 async def cancel(request: web.Request) -> web.Response:
     """Answers as soon as the end is on disk; what is in flight is not waited for."""
-    job = await request.app[SERVICE].intake.cancel(await find_job(request))
-    return json_response({**status_dict(job), **await _provenance(request, job)}, HTTPStatus.ACCEPTED)
+    job = await request.app[SERVICE].admission.cancel(await find_job(request))
+    return json_response(
+        {**_status_dict(request, job), **await _provenance(request, job)}, HTTPStatus.ACCEPTED
+    )
 
 
 async def _provenance(request: web.Request, job: Job) -> dict[str, Any]:
     """What the job's marks are made with, and what it was before if the model changed on the way."""
-    found = [one.as_dict() for one in await request.app[SERVICE].store.provenances(job.id)]
+    found = [one.as_dict() for one in await request.app[SERVICE].store.reading.provenances(job.id)]
     return {"provenance": found[-1] if found else None, "earlier_provenances": found[:-1]}
 
 
@@ -74,15 +72,17 @@ def _not_an_event() -> ApiError:
     return ApiError(HTTPStatus.BAD_REQUEST, "invalid_last_event_id", message)
 
 
-def status_dict(job: Job) -> dict[str, Any]:
+def _status_dict(request: web.Request, job: Job) -> dict[str, Any]:
     elapsed_s = 0.0
     if job.started_at is not None:
-        elapsed_s = max(0.0, (job.finished_at or time.time()) - job.started_at)
+        now = request.app[SERVICE].store.clock.now()
+        elapsed_s = max(0.0, (job.finished_at or now) - job.started_at)
+    progress = Progress(job.completed, job.total, elapsed_s, job.rate, job.rate_error)
     return {
         "job_id": job.id,
         "status": job.status,
         "priority": job.priority,
-        "progress": Progress(job.completed, job.total, elapsed_s).as_dict(),
+        "progress": progress.as_dict(),
         "failed_items": job.failed_items,
         "created_at": _iso(job.created_at),
         "started_at": _iso(job.started_at),

@@ -11,17 +11,17 @@ from typing import IO, Any
 import orjson
 from aiohttp import web
 
-from orchestrator.api.errors import RETRY_AFTER_S, ApiError
+from orchestrator.api.errors import RETRY_AFTER_S, ApiError, job_expired
 from orchestrator.api.exports import columns
 from orchestrator.api.exports.formats import MEDIA_TYPES, find_format
 from orchestrator.api.exports.locales import POINT, find_locale
 from orchestrator.api.exports.tables import TABLES, Table, make_table
-from orchestrator.api.jobs import find_job, job_expired
+from orchestrator.api.jobs import find_job
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.rows import Rows
 from orchestrator.api.sending import PIECE_BYTES, send_pieces
+from orchestrator.frames import one_line
 from orchestrator.jobs import Item, Job
-from orchestrator.jobs.events import one_line
 
 EXPORT_WAIT_S = 30.0
 
@@ -38,11 +38,11 @@ async def results(request: web.Request) -> web.StreamResponse:
     locale = find_locale(request.query["locale"]) if "locale" in request.query else POINT
     job = await find_job(request)
     service = request.app[SERVICE]
-    rows = Rows(service.store, job.id)
+    rows = Rows(service.store.reading, job.id)
     await rows.read_index()
     if rows.completed < job.completed:  # it expired just now, and some are deleted already
         raise job_expired()
-    origins = {one.id: one.as_dict() for one in await service.store.provenances(job.id)}
+    origins = {one.id: one.as_dict() for one in await service.store.reading.provenances(job.id)}
     charset = "" if wanted == "xlsx" else "; charset=utf-8"
     headers = {"Content-Type": f"{MEDIA_TYPES[wanted][0]}{charset}"}
     if wanted == "json":
@@ -56,7 +56,7 @@ async def results(request: web.Request) -> web.StreamResponse:
             async with _turn(request, service.exports):
                 items: dict[int, Item] = {}
                 if not set(names).isdisjoint(columns.ITEM_COLUMNS):
-                    items = {item.index: item for item in await service.store.items(job.id)}
+                    items = {item.index: item for item in await service.store.reading.items(job.id)}
                 await _write_table(
                     file,
                     lambda: make_table(wanted, names, locale),

@@ -22,6 +22,12 @@ def add_api(app: web.Application, settings: Settings) -> None:
     outer = (_counted, errors_as_json, _places_for_health)
     app.middlewares.extend((*outer, guard.middleware(), cors.middleware()))
     app.on_response_prepare.extend((cors.mark, secure))
+    app.router.add_get("/health", health.health)
+    app.router.add_get("/health/live", health.live)
+    app.router.add_get("/health/ready", health.ready)
+    app.router.add_get("/metrics", health.metrics)
+    if not settings.is_api:
+        return
     app.router.add_get("/", page.index)
     app.router.add_get("/web/{asset}", page.asset)
     app.router.add_post("/evaluate", evaluate.evaluate, expect_handler=_not_yet)
@@ -29,10 +35,6 @@ def add_api(app: web.Application, settings: Settings) -> None:
     app.router.add_get("/status/{job_id}", jobs.status)
     app.router.add_get("/results/{job_id}", results.results)
     app.router.add_post("/cancel/{job_id}", jobs.cancel, expect_handler=_not_yet)
-    app.router.add_get("/health", health.health)
-    app.router.add_get("/health/live", health.live)
-    app.router.add_get("/health/ready", health.ready)
-    app.router.add_get("/metrics", health.metrics)
     app.router.add_get("/openapi.json", docs.openapi)
     app.router.add_get("/docs", docs.page)
     app.router.add_get("/docs/{asset}", docs.asset)

@@ -4,8 +4,8 @@ from array import array
 from collections.abc import AsyncIterator
 from typing import Any
 
-from orchestrator.jobs.events import results_in
-from orchestrator.store import Store
+from orchestrator.store.payloads import results_in
+from orchestrator.store.reading import Reading
 
 PAGE_EVENTS = 16  # events read at a time for the index
 PART_ROWS = 100  # results in memory at a time
@@ -14,8 +14,8 @@ PART_ROWS = 100  # results in memory at a time
 class Rows:
     """What is finished of a job at the moment of `read_index`."""
 
-    def __init__(self, store: Store, job_id: str) -> None:
-        self._store = store
+    def __init__(self, reading: Reading, job_id: str) -> None:
+        self._reading = reading
         self._job_id = job_id
         # For each item the number of the event with its result; 0 for none yet.
         self._events = array("l")
@@ -25,7 +25,7 @@ class Rows:
     async def read_index(self) -> None:
         """Finds out where each result is."""
         after = 0
-        while page := await self._store.events(self._job_id, after, PAGE_EVENTS):
+        while page := await self._reading.events(self._job_id, after, PAGE_EVENTS):
             for number, payload in page:
                 for row in results_in(payload):
                     self._note(row, number)
@@ -54,6 +54,6 @@ class Rows:
         numbers = sorted({self._events[index] for index in wanted})
         keep = set(wanted)
         found: dict[int, dict[str, Any]] = {}
-        for payload in await self._store.events_at(self._job_id, numbers):
+        for payload in await self._reading.events_at(self._job_id, numbers):
             found.update((row["index"], row) for row in results_in(payload) if row["index"] in keep)
         return found

@@ -3,22 +3,32 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
+import orjson
 import structlog
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from orchestrator.api.errors import STREAMING
+from orchestrator.api.errors import STREAMING, job_expired
 from orchestrator.api.sending import PIECE_BYTES
 from orchestrator.api.service import Service
-from orchestrator.errors import StoreUnavailableError
+from orchestrator.errors import JobExpiredError, StoreUnavailableError
+from orchestrator.frames import unnumbered
 from orchestrator.jobs import Job
 
 log = structlog.get_logger()
 
+EXPIRED = unnumbered(
+    orjson.dumps({"event": "error", "data": {"code": job_expired().code, "error": job_expired().message}})
+)
+
 
 async def stream_events(request: web.Request, service: Service, job: Job, after: int) -> web.StreamResponse:
-    """Sends the job's events behind number `after`, and returns after the final one."""
+    """Sends the job's events behind number `after`, and returns after the final one.
+
+    Where the job expires meanwhile the last message says so, under no id.
+    """
     settings = service.settings
     response = EventSourceResponse(
         ping_interval=settings.sse_ping_s, send_timeout=settings.sse_send_timeout_s
@@ -27,7 +37,7 @@ async def stream_events(request: web.Request, service: Service, job: Job, after:
     await response.prepare(request)
     request[STREAMING] = True
     try:
-        async with response, service.feed.subscribe(job, after) as cursor:
+        async with response, service.broker.subscribe(job, after) as cursor:
             # It rides with the first message: a block without data is one that some readers trip over.
             retry = b"retry: %d\n" % settings.sse_retry_ms
             while True:
@@ -46,6 +56,10 @@ async def stream_events(request: web.Request, service: Service, job: Job, after:
                 # The ping finds out about a client that vanished; we look at what it found.
                 if not await cursor.wait(settings.sse_ping_s) and not _connected(request, response):
                     break
+    except JobExpiredError:
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(settings.sse_send_timeout_s):
+                await response.write(EXPIRED)
     except StoreUnavailableError as error:
         # The answer has begun, so it can only end: the client comes back with its Last-Event-ID.
         log.warning("stream_interrupted", job_id=job.id, reason=str(error))

@@ -8,8 +8,8 @@ from orchestrator.jobs import Job, Result, Status
 from orchestrator.jobs.events import BatchComplete, Complete, Event, Progress
 
 
-class Ledger:
-    """One running job's results: which items have one, and the batch that is being filled.
+class Batcher:
+    """A job's results: which items have one, and the batch that is being filled.
 
     `job` is the job as it will stand on disk once every event handed out so far is committed.
     """
@@ -18,10 +18,10 @@ class Ledger:
         self,
         job: Job,
         finished: Iterable[int] = (),
-        loose: Iterable[Result] = (),
+        partial: Iterable[Result] = (),
         provenance_ids: Iterable[str] = (),
     ) -> None:
-        """`finished`: items whose batch is on disk. `loose`: results that a restart left without one.
+        """`finished`: items whose batch is on disk. `partial`: results that a restart left without one.
 
         `provenance_ids`: what is on disk of where the job's marks come from.
         """
@@ -30,11 +30,11 @@ class Ledger:
         self._open: list[Result] = []
         self._provenance_ids = set(provenance_ids)
         self._new_provenance_ids: list[str] = []
-        for result in loose:
-            self._take(result)
+        for result in partial:
+            self.take(result)
 
     @property
-    def loose(self) -> tuple[Result, ...]:
+    def partial(self) -> tuple[Result, ...]:
         """The results of the batch that is being filled."""
         return tuple(self._open)
 
@@ -51,11 +51,17 @@ class Ledger:
         return new
 
     def start(self, now: float) -> None:
-        self.job = self.job.moved(Status.PROCESSING, now)
+        """The job is worked on from now on; a second time this changes nothing."""
+        if self.job.status is Status.QUEUED:
+            self.job = self.job.moved(Status.PROCESSING, now)
+
+    def measured(self, rate: float | None, error: float | None) -> None:
+        """How fast the job is worked on, for what its next events say of the time that is left."""
+        self.job = replace(self.job, rate=rate, rate_error=error)
 
     def add(self, result: Result, now: float) -> list[Event]:
         """Takes one result; gives the events that it brings about, to be committed in one transaction."""
-        self._take(result)
+        self.take(result)
         return self.settle(now)
 
     def settle(self, now: float) -> list[Event]:
@@ -86,7 +92,8 @@ class Ledger:
         )
         return events
 
-    def _take(self, result: Result) -> None:
+    def take(self, result: Result) -> None:
+        """Takes one result; `settle` gives the events that are due then."""
         if self.job.terminal:
             raise ClosedError(f"job {self.job.id} has ended")
         if not 0 <= result.index < self.job.total:
@@ -111,5 +118,7 @@ class Ledger:
             last_event=job.last_event + 1,
         )
         started = job.started_at if job.started_at is not None else now
-        progress = Progress(self.job.completed, job.total, max(0.0, now - started))
+        progress = Progress(
+            self.job.completed, job.total, max(0.0, now - started), self.job.rate, self.job.rate_error
+        )
         return BatchComplete(self.job.last_event, results, progress)

@@ -1,30 +1,42 @@
-"""What a client hears of a job, and its one serialised form."""
+"""What a client hears of a job."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
+from orchestrator.jobs.job import Status
+from orchestrator.jobs.result import Result
 
-from orchestrator.jobs import Result, Status
-
-# U+2028, U+2029 and U+0085 in UTF-8, and as JSON escapes them.
-SEPARATORS = ((b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"), (b"\xc2\x85", rb"\u0085"))
+SURE = 2.0
+"""Standard errors on each side, between which the time that is left most likely is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
+    """How far a job is. `rate`: items a second lately, outages left out; None where it is not measured."""
+
     completed: int
     total: int
     elapsed_s: float
+    rate: float | None = None
+    rate_error: float | None = None  # relative
 
     def as_dict(self) -> dict[str, Any]:
+        """The time that is left is what the live rate says, or else the mean so far."""
         average = self.elapsed_s / self.completed if self.completed else 0.0
+        left = self.total - self.completed
+        remaining, between = average * left, None
+        if self.rate:
+            error = SURE * (self.rate_error or 0.0)
+            remaining = left / self.rate
+            slowest = remaining / (1 - error) if error < 1 else None
+            between = [round(remaining / (1 + error), 2), None if slowest is None else round(slowest, 2)]
         return {
             "completed": self.completed,
             "total": self.total,
             "percentage": round(100 * self.completed / self.total, 2) if self.total else 100.0,
             "elapsed_seconds": round(self.elapsed_s, 2),
-            "estimated_remaining_seconds": round(average * (self.total - self.completed), 2),
+            "estimated_remaining_seconds": round(remaining, 2),
+            "estimated_remaining_range_seconds": between,
             "avg_time_per_item": round(average, 4),
         }
 
@@ -34,7 +46,7 @@ class Event(Protocol):
 
     @property
     def number(self) -> int: ...
-    def payload(self) -> bytes: ...
+    def as_dict(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +57,13 @@ class BatchComplete:
     results: tuple[Result, ...]
     progress: Progress
 
-    def payload(self) -> bytes:
+    def as_dict(self) -> dict[str, Any]:
         data = {
             "batch_number": self.number,
             "results": [result_dict(result) for result in self.results],
             "progress": self.progress.as_dict(),
         }
-        return orjson.dumps({"event": "batch_complete", "data": data})
+        return {"event": "batch_complete", "data": data}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +76,14 @@ class Complete:
     status: Status
     failed_items: int
 
-    def payload(self) -> bytes:
+    def as_dict(self) -> dict[str, Any]:
         data = {
             "total_processed": self.total_processed,
             "total_time_seconds": round(self.total_time_s, 2),
             "status": self.status,
             "failed_items": self.failed_items,
         }
-        return orjson.dumps({"event": "complete", "data": data})
+        return {"event": "complete", "data": data}
 
 
 def result_dict(result: Result) -> dict[str, Any]:
@@ -91,24 +103,3 @@ def result_dict(result: Result) -> dict[str, Any]:
         "share_kept": evidence.share_kept,
         "provenance_id": evidence.provenance_id,
     }
-
-
-def results_in(payload: str | bytes) -> list[dict[str, Any]]:
-    """The results that an event's serialised form carries; none in a final event."""
-    results: list[dict[str, Any]] = orjson.loads(payload)["data"].get("results", [])
-    return results
-
-
-def one_line(payload: bytes) -> bytes:
-    """The same JSON without the characters beyond ASCII at which common readers of lines cut.
-
-    In JSON they can only stand inside of a string, where an escape says the same; JSON escapes the others.
-    """
-    for separator, escape in SEPARATORS:
-        payload = payload.replace(separator, escape)
-    return payload
-
-
-def frame(number: int, payload: bytes) -> bytes:
-    """An unnamed server-sent message, in one data line."""
-    return b"id: %d\ndata: %b\n\n" % (number, one_line(payload))

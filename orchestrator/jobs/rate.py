@@ -1,42 +1,62 @@
-"""How fast we are, and so how long things will take."""
+"""How fast a job is worked on: over the last half minute, outages left out."""
 
-import math
 from collections import deque
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 SPAN_S = 30.0
-MAX_RETRY_AFTER_S = 3600
+STEP_S = 0.5
+"""Results that come closer together than this are counted as one observation."""
+MIN_SPAN_S = 0.5
 
 
-class Estimate:
-    """Items a second over the last half minute; between jobs the last known value stands."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Items a second, and the relative standard error of that."""
 
-    def __init__(self, expected_items_per_s: float) -> None:
-        self._rate = expected_items_per_s
-        self._batches: deque[tuple[float, int]] = deque()
-        self._count = 0
+    rate: float
+    error: float
 
-    def finished(self, items: int, now: float) -> None:
-        """Some items got their results."""
-        if self._batches and now - self._batches[-1][0] > SPAN_S:
-            self._batches.clear()  # an idle time says nothing about speed
-            self._count = 0
-        self._batches.append((now, items))
-        self._count += items
-        while len(self._batches) > 2 and now - self._batches[0][0] > SPAN_S:
-            self._count -= self._batches.popleft()[1]
-        spent_s = now - self._batches[0][0]
-        if spent_s > 0.5:
-            # the first batch only marks the beginning of the time that the others took
-            self._rate = (self._count - self._batches[0][1]) / spent_s
 
-    def seconds(self, items: int) -> float:
-        return items / max(self._rate, 1e-3)
+class Rate:
+    """Counts results over time in which work was possible."""
 
-    def next_end_s(self, left: Iterable[int]) -> int:
-        """When the first of the running jobs will have ended, in whole seconds, if they share the speed."""
-        running = list(left)
-        if not running:
-            return 1
-        wait_s = self.seconds(min(running) * len(running))
-        return max(1, min(MAX_RETRY_AFTER_S, math.ceil(wait_s)))
+    def __init__(self) -> None:
+        self._counts: deque[tuple[float, int]] = deque()
+        self._total = 0
+
+    def finished(self, items: int, at: float) -> None:
+        """So many items got their results; `at` is by a clock that stands still during outages."""
+        if self._counts and at - self._counts[-1][0] < STEP_S and len(self._counts) > 1:
+            self._counts[-1] = (self._counts[-1][0], self._counts[-1][1] + items)
+        else:
+            self._counts.append((at, items))
+        self._total += items
+        while len(self._counts) > 2 and at - self._counts[0][0] > SPAN_S:
+            self._total -= self._counts.popleft()[1]
+
+    def measured(self, at: float) -> Measured | None:
+        """None while there is too little to go by."""
+        if not self._counts:
+            return None
+        # The first observation only marks the beginning of the time that the others took.
+        first_at, first = self._counts[0]
+        span_s, items, observations = at - first_at, self._total - first, len(self._counts) - 1
+        if observations < 1 or items <= 0 or span_s < MIN_SPAN_S:
+            return None
+        return Measured(items / span_s, observations**-0.5)
+
+
+class ActiveTime:
+    """Seconds in which work was possible, by a monotonic clock: it stands still while it is not."""
+
+    def __init__(self, now: float) -> None:
+        self._at = now
+        self._active = False
+        self._seconds = 0.0
+
+    def update(self, now: float, active: bool) -> float:
+        """The seconds until now; `active` tells whether the time from now on counts."""
+        if self._active:
+            self._seconds += max(0.0, now - self._at)
+        self._at, self._active = now, active
+        return self._seconds

@@ -53,7 +53,8 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 class Metrics:
     """One registry a service, so that tests may run several in a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, servers: Iterable[str] = ()) -> None:
+        """`servers`: the addresses of those that items are sent to."""
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         counter = partial(prometheus_client.Counter, registry=registry)
@@ -90,8 +91,14 @@ class Metrics:
         )
 
         # What we depend on.
-        self.triton_up = gauge("avalua_triton_up", "1 while Triton answers a real inference.")
-        self.outages = counter("avalua_triton_outages", "Times that Triton stopped answering.")
+        self.triton_up = gauge("avalua_triton_up", "1 while a Triton answers a real inference.", ["server"])
+        self.outages = counter("avalua_triton_outages", "Times that a Triton stopped answering.", ["server"])
+        self.triton_in_flight = gauge("avalua_triton_items_in_flight", "Items at a Triton.", ["server"])
+        self.triton_capacity = gauge(
+            "avalua_triton_capacity",
+            "Items that a Triton may have at once.",
+            ["server"],
+        )
         self.store_errors = counter("avalua_store_errors", "Failed tries to write to the database.")
         self.commit_seconds = histogram(
             "avalua_commit_seconds", "Time to commit a group of batches.", buckets=SHORT_S
@@ -113,7 +120,7 @@ class Metrics:
         self.loop_lag_seconds = histogram(
             "avalua_event_loop_lag_seconds", "How late the event loop runs what is due.", buckets=SHORT_S
         )
-        self._begin_at_zero()
+        self._begin_at_zero(servers)
 
     def finished(self, attempts: int, code: str | None) -> None:
         """An item has a result: a mark, or a failure with this code."""
@@ -127,13 +134,16 @@ class Metrics:
     def render(self) -> bytes:
         return generate_latest(self.registry)
 
-    def _begin_at_zero(self) -> None:
+    def _begin_at_zero(self, servers: Iterable[str]) -> None:
         """Prometheus sees an increase only of what was there before."""
         _touch(self.jobs, ((status.value,) for status in TERMINAL))
         _touch(self.items, (("ok", "1"), ("failed", "0"), ("failed", "1")))
         _touch(self.failures, ((code,) for code in (*CODES, OTHER)))
         _touch(self.retries, (("model_crashed",), ("stream_broken",)))
         _touch(self.connections_closed, ((reason,) for reason in CLOSED))
+        for server in servers:
+            self.triton_up.labels(server).set(0)
+            self.outages.labels(server)
         _touch(self.http, (("/evaluate", status) for status in ("202", "429", "503")))
 
 

@@ -1,6 +1,5 @@
 """Durable jobs, items and events."""
 
-from orchestrator.store.committing import Change
-from orchestrator.store.store import Created, Store, Unfinished, open_store
+from orchestrator.store.store import Store, open_store
 
-__all__ = ["Change", "Created", "Store", "Unfinished", "open_store"]
+__all__ = ["Store", "open_store"]

@@ -1,41 +1,54 @@
-"""The connection to the database: how it opens, how transactions begin, and what its errors mean."""
+"""The connection to the database: how it opens, and how transactions begin and end."""
 
 import asyncio
 import secrets
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event, make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from orchestrator.errors import StartError, StoreUnavailableError
+from orchestrator.store import postgresql, sqlite
 from orchestrator.store.files import DatabaseFiles
+from orchestrator.store.postgresql import CLOCK, PATIENCE, Patience
+from orchestrator.store.translation import FOREIGN, reason, translated
 from orchestrator.store.wal import WriteAheadLog
 
 READERS = 3
-VACUUM_PAGES = 200
+WRITERS = 4  # on PostgreSQL: commits, claims, new jobs and the purge go side by side
+PING_S = 5.0
+MIGRATION_S = 60
+MIGRATING = 0x61766C01
+"""Number of PostgreSQL's advisory lock for who brings the schema up to date."""
 
 
 class Database:
-    """One writer at a time and a few readers. Errors of the database are StoreUnavailableError."""
+    """A few readers and, on SQLite, one writer at a time.
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    Errors are StoreUnavailableError, or ContentRefusedError where trying again would not help.
+    """
+
+    def __init__(self, url: str, timeout_s: float, lease_s: float = 15.0) -> None:
+        """`lease_s`: a process that is stopped must not keep rows locked for longer."""
         self._url = make_url(url)
         self._timeout_s = timeout_s
+        self._lease_s = lease_s
         self._engine: AsyncEngine | None = None
         self._files: DatabaseFiles | None = None
         self._log: WriteAheadLog | None = None
         self._version = secrets.randbelow(1 << 31)
         # SQLite has one writer: those who wait do it here, where it is fair and costs nothing.
-        self._writing = asyncio.Lock()
-        self._reading = asyncio.Semaphore(READERS)
+        self._writing: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
+        # The pool of PostgreSQL's connections has a bound and a deadline of its own.
+        self._reading: AbstractAsyncContextManager[Any] = (
+            asyncio.Semaphore(READERS) if self.sqlite else nullcontext()
+        )
 
     @property
     def sqlite(self) -> bool:
@@ -46,34 +59,29 @@ class Database:
         if self.sqlite:
             self._files = _files(self._url.database)
             self._files.claim()
-        options: dict[str, Any] = {"connect_args": {"timeout": self._timeout_s}} if self.sqlite else {}
         try:
-            self._engine = create_async_engine(
-                self._url, pool_size=READERS + 1, max_overflow=0, pool_timeout=self._timeout_s, **options
-            )
+            self._engine = self._create_engine()
             if self.sqlite:
-                event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
-                event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
                 await self._check()
-            async with self.write() as connection:
+            async with self._transaction(MIGRATION_S + self._timeout_s) as connection:
                 await connection.run_sync(_migrate)
             if self._files is not None:
                 await self.try_write()
                 self._log = await asyncio.to_thread(WriteAheadLog, self._files.path)
                 await self.checkpoint()
                 self._files.watch(self._version)
-        except ModuleNotFoundError as error:
-            await self.close()
-            raise StartError(f"DATABASE_URL: its driver {error.name} is not installed") from None
-        except (DBAPIError, OSError, StoreUnavailableError) as error:
+        except (*FOREIGN, StoreUnavailableError) as error:
             await self.close()
             raise StartError(f"the database {self._shown} can't be used: {reason(error)}") from error
-        except TypeError as error:  # from the driver, which is handed what stands behind the "?"
-            await self.close()
-            raise StartError(f"DATABASE_URL: its driver does not take that: {reason(error)}") from None
         except BaseException:
             await self.close()
             raise
+
+    def _create_engine(self) -> AsyncEngine:
+        if self.sqlite:
+            return sqlite.create_engine(self._url, READERS + 1, self._timeout_s)
+        # One more for who listens.
+        return postgresql.create_engine(self._url, READERS + WRITERS + 1, self._timeout_s, self._lease_s)
 
     async def close(self) -> None:
         if self._engine is not None:
@@ -93,11 +101,17 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write; committed when the block ends, rolled back if it raises."""
-        async with self._writing, self._translated():
-            self._check_files()
-            async with self._open_engine.begin() as connection:
-                yield connection
-            self._check_files()  # what was committed into a file that is gone isn't
+        async with self._transaction(self._timeout_s) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, silence_s: float) -> AsyncIterator[AsyncConnection]:
+        with translated(writing=True):
+            async with self._writing:
+                self._check_files()
+                async with self._connected(silence_s) as connection, connection.begin():
+                    yield connection
+                self._check_files()  # what was committed into a file that is gone isn't
 
     async def try_write(self) -> None:
         """Writes next to nothing, to see whether the database can be written."""
@@ -105,13 +119,73 @@ class Database:
             if self.sqlite:
                 await connection.exec_driver_sql(f"PRAGMA user_version = {self._version}")
             else:
-                await connection.execute(text("SELECT 1"))
+                await connection.execute(text("SELECT pg_current_xact_id()"))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A snapshot to read from."""
-        async with self._reading, self._translated(), self._open_engine.connect() as connection:
-            yield await connection.execution_options(avalua_read_only=True)
+        with translated():
+            async with self._reading, self._connected(self._timeout_s) as connection:
+                yield await connection.execution_options(**{sqlite.READ_ONLY: True})
+
+    @asynccontextmanager
+    async def _connected(self, silence_s: float) -> AsyncIterator[AsyncConnection]:
+        """One of our connections. PostgreSQL may be silent for so long: then it counts as gone."""
+        if self.sqlite:
+            async with self._open_engine.connect() as connection:
+                yield connection
+            return
+        patience: Patience | None = None
+        try:
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(self._timeout_s):
+                    connection = await stack.enter_async_context(self._open_engine.connect())
+                    raw = await connection.get_raw_connection()
+                raw.info[PATIENCE] = patience = Patience(raw.driver_connection, silence_s)
+                patience.renew()
+                yield connection
+        except FOREIGN as error:
+            if patience is not None and patience.over:
+                raise StoreUnavailableError(f"it did not answer for {silence_s:g} s") from error
+            raise
+        finally:
+            if patience is not None:
+                patience.stop()
+
+    async def now(self) -> float:
+        """Seconds since the epoch, by the database's clock."""
+        if self.sqlite:
+            return time.time()
+        async with self.read() as connection:
+            return float((await connection.execute(text(f"SELECT {CLOCK}"))).scalar_one())
+
+    async def listen(self, channel: str, heard: Callable[..., None], ready: Callable[[], None]) -> None:
+        """Hears PostgreSQL's NOTIFY for as long as the connection lives.
+
+        Calls `ready` once it hears. Raises StoreUnavailableError when the connection is lost.
+        """
+        lost = asyncio.Event()
+        with translated():
+            async with self._connected(self._timeout_s) as connection:
+                raw = await connection.get_raw_connection()
+                driver: Any = raw.driver_connection
+                patience: Patience = raw.info[PATIENCE]
+                driver.add_termination_listener(lambda _: lost.set())
+                await driver.add_listener(channel, heard)
+                ready()
+                try:
+                    while not driver.is_closed():
+                        patience.stop()
+                        try:
+                            async with asyncio.timeout(PING_S):
+                                await lost.wait()
+                        except TimeoutError:  # a network that is gone says nothing by itself
+                            patience.renew()
+                            await driver.execute("SELECT 1")
+                finally:
+                    patience.stop()
+                    await connection.invalidate()  # nobody else is to have one that hears
+        raise StoreUnavailableError("the connection was lost")
 
     async def vacuum(self) -> bool:
         """Gives some of the room of deleted rows back to the file system; true while there is more.
@@ -120,13 +194,9 @@ class Database:
         """
         if not self.sqlite:
             return False
-        async with self._writing, self._translated(), self._open_engine.connect() as connection:
-            raw = await connection.get_raw_connection()
-            driver: Any = raw.driver_connection
-            before = await _number(driver, "PRAGMA freelist_count")
-            # The pragma gives back one page a step; only a script is run to its end by the driver.
-            await driver.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-            return 0 < await _number(driver, "PRAGMA freelist_count") < before
+        with translated():
+            async with self._writing, self._open_engine.connect() as connection:
+                return await sqlite.vacuum(connection)
 
     async def checkpoint(self) -> bool:
         """Empties the write-ahead log into the database; false where somebody who reads is in the way.
@@ -135,8 +205,9 @@ class Database:
         """
         if self._log is None:
             return True
-        async with self._writing, self._translated():
-            return await asyncio.to_thread(self._log.empty)
+        with translated():
+            async with self._writing:
+                return await asyncio.to_thread(self._log.empty)
 
     def _check_files(self) -> None:
         if (problem := self.lost()) is not None:
@@ -158,21 +229,6 @@ class Database:
         if problem != "ok":
             raise StartError(f"the database {self._shown} is damaged: {' '.join(problem.split())[:200]}")
 
-    @asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except IntegrityError:
-            raise
-        except (DBAPIError, PoolTimeoutError, sqlite3.Error, OSError) as error:
-            raise StoreUnavailableError(reason(error)) from error
-
-
-def reason(error: BaseException) -> str:
-    """What the driver said, without the statement and its parameters: those hold student texts."""
-    original = getattr(error, "orig", None) or error
-    return " ".join(str(original).split())[:200] or type(original).__name__
-
 
 def _files(path: str | None) -> DatabaseFiles:
     if path in (None, "", ":memory:"):
@@ -180,34 +236,11 @@ def _files(path: str | None) -> DatabaseFiles:
     return DatabaseFiles(Path(str(path)).absolute())
 
 
-async def _number(driver: Any, pragma: str) -> int:
-    async with driver.execute(pragma) as cursor:
-        return int((await cursor.fetchone())[0])
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # transactions begin where we say, in _begin_sqlite
-    cursor = connection.cursor()
-    for pragma in (
-        "auto_vacuum = INCREMENTAL",  # only has an effect on an empty file, so it comes first
-        "journal_mode = WAL",
-        "synchronous = FULL",  # what a client has seen survives a power cut too
-        "foreign_keys = ON",
-        "journal_size_limit = 67108864",
-        "secure_delete = ON",  # what is deleted is overwritten
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes its lock at once: one that reads first may fail later with "database is locked".
-    # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-transactions
-    deferred = connection.get_execution_options().get("avalua_read_only", False)
-    connection.exec_driver_sql("BEGIN DEFERRED" if deferred else "BEGIN IMMEDIATE")
-
-
 def _migrate(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":  # several processes may start at once
+        for setting in ("statement_timeout", "lock_timeout"):
+            connection.execute(text(f"SET LOCAL {setting} = '{MIGRATION_S}s'"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATING})"))
     config = Config()
     config.set_main_option("script_location", "orchestrator.store:migrations")
     config.attributes["connection"] = connection

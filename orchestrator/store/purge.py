@@ -7,7 +7,7 @@ into the database is a text gone from both.
 from sqlalchemy import delete, select, update
 
 from orchestrator.store.database import Database
-from orchestrator.store.tables import events, items, jobs, provenances
+from orchestrator.store.tables import TERMINAL_WORDS, events, items, jobs, provenances
 
 TOMBSTONES_A_STEP = 100
 CHUNKS_A_STEP = 5
@@ -34,7 +34,12 @@ class Purge:
         return self._traces
 
     async def _expired_job(self, now: float) -> bool:
-        due = select(jobs.c.id).where(jobs.c.expires_at <= now, jobs.c.purged_at.is_(None)).limit(1)
+        due = (
+            select(jobs.c.id)
+            .where(jobs.c.expires_at <= now, jobs.c.purged_at.is_(None), jobs.c.status.in_(TERMINAL_WORDS))
+            .limit(1)
+            .with_for_update(skip_locked=True)  # another process may be at it
+        )
         async with self._database.write() as connection:
             job_id = await connection.scalar(due)
             if job_id is None:
@@ -51,12 +56,17 @@ class Purge:
                 await connection.execute(delete(provenances).where(provenances.c.job_id == job_id))
                 gone = update(jobs).where(jobs.c.id == job_id)
                 await connection.execute(
-                    gone.values(purged_at=now, idempotency_key=None, body_digest="", loose=None)
+                    gone.values(purged_at=now, idempotency_key=None, body_digest="", partial=None)
                 )
         return True
 
     async def _tombstones(self, before: float) -> bool:
-        old = select(jobs.c.id).where(jobs.c.purged_at <= before).limit(TOMBSTONES_A_STEP)
+        old = (
+            select(jobs.c.id)
+            .where(jobs.c.purged_at <= before)
+            .limit(TOMBSTONES_A_STEP)
+            .with_for_update(skip_locked=True)
+        )
         async with self._database.write() as connection:
             found = list(await connection.scalars(old))
             if found:

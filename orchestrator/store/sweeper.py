@@ -1,7 +1,6 @@
 """Forgets what is no longer needed, in small steps between which everything else goes on."""
 
 import asyncio
-import time
 
 import structlog
 
@@ -21,7 +20,7 @@ async def sweep(settings: Settings, store: Store) -> None:
     blocked = 0
     while True:
         try:
-            more = await store.purge.step(time.time(), settings.tombstone_ttl_seconds)
+            more = await store.purge.step(store.clock.now(), settings.tombstone_ttl_seconds)
         except StoreUnavailableError as error:
             log.warning("purge_failed", reason=str(error))
             more = False

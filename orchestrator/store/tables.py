@@ -3,7 +3,24 @@
 Texts are kept as JSON, which escapes NUL: PostgreSQL has no NUL in a TEXT.
 """
 
-from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
+
+from orchestrator.jobs import TERMINAL, Status
+
+TERMINAL_WORDS = tuple(sorted(status.value for status in TERMINAL))
+OPEN_WORDS = (Status.QUEUED.value, Status.PROCESSING.value)
 
 metadata = MetaData()
 
@@ -26,10 +43,34 @@ jobs = Table(
     Column("purged_at", Double),
     Column("idempotency_key", String(255), unique=True),
     Column("body_digest", String(64), nullable=False),
-    # Results of an unfinished batch, kept over a restart: a JSON list. Empty while the job runs.
-    Column("loose", Text),
+    # Results of an unfinished batch, kept from one claim to the next: a JSON list. Empty while the job runs.
+    Column("partial", Text),
+    # Who works on it, by a claim that counts until the lease ends, by the database's clock. Without an end it
+    # counts until it is released: an SQLite file has one process. Each claim has the next epoch.
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("worker", String(36)),
+    Column("lease_until", Double),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+    # Items a second lately, and the relative error of that.
+    Column("rate", Double),
+    Column("rate_error", Double),
     Index("jobs_by_status", "status", "created_at"),
     Index("jobs_by_expiry", "expires_at"),
+)
+
+# Who works, on a database that several processes share.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("beat_at", Double, nullable=False),
+    Column("places", Integer, nullable=False),  # for items in flight
+    Column("in_flight", Integer, nullable=False),
+    Column("weight", Integer, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("triton_up", Boolean, nullable=False),
+    Column("triton_loaded", Boolean, nullable=False),
+    Column("isolating", Boolean, nullable=False),
 )
 
 # A job's items in the order in which they are sent, many to a row: a row each would cost more than the texts.

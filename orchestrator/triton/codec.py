@@ -1,4 +1,4 @@
-"""What one response of Triton's ensemble says: an answer, a refusal or a failure."""
+"""What is sent to Triton's ensemble, and what its responses say: an answer, a refusal or a failure."""
 
 import re
 import struct
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from tritonclient.grpc import service_pb2
 
-from orchestrator.jobs import NO_EVIDENCE, Evidence
+from orchestrator.jobs import NO_EVIDENCE, Evidence, Item
+
+INPUTS = ("curso", "consigna", "respuesta")
 
 # "[prompt_too_long] The text has ..."; Triton puts words of its own before it. Codes have two words at least,
 # which tells them from a "list[int]" in somebody's message.
@@ -48,6 +51,31 @@ class Failure:
 
 
 Outcome = Answer | Refusal | Failure
+
+
+class Encoder:
+    """Builds requests from a template: only the texts, the id and the attempt differ."""
+
+    def __init__(self, model: str) -> None:
+        self._template = service_pb2.ModelInferRequest(model_name=model)
+        for name in INPUTS:
+            self._template.inputs.add(name=name, datatype="BYTES", shape=[1])
+
+    def encode(self, request_id: str, item: Item, attempt: int) -> Any:
+        """A ModelInferRequest. The sampling's seed follows from `attempt`, which counts from 1."""
+        request = service_pb2.ModelInferRequest()
+        request.CopyFrom(self._template)
+        request.id = request_id
+        request.parameters["attempt"].int64_param = attempt
+        texts = (item.curso, item.consigna, item.respuesta)
+        request.raw_input_contents.extend(string_tensor(one) for one in texts)
+        return request
+
+
+def string_tensor(text: str) -> bytes:
+    """A STRING tensor of one element, as Triton wants it."""
+    data = text.encode("utf-8", "replace")
+    return struct.pack("<I", len(data)) + data
 
 
 def decode(response: Any, provenance_id: str | None = None) -> Outcome:

@@ -1,29 +1,27 @@
-"""Triton over gRPC: one stream, items out, outcomes back. The only importer of tritonclient.
+"""Triton over gRPC: one stream, items out, outcomes back.
 
 The raw stub is used because tritonclient's own asyncio client loses the request id when an item is refused.
 """
 
 import asyncio
-import struct
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from orchestrator.errors import StreamBrokenError
-from orchestrator.jobs import Item
 from orchestrator.jobs.provenance import Provenance
-from orchestrator.triton.codec import Outcome, decode, text_in
+from orchestrator.triton.codec import INPUTS, Outcome, decode, string_tensor, text_in
 from orchestrator.triton.provenance import read_provenance
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 CLOSE_TIMEOUT_S = 1.0
-INPUTS = ("curso", "consigna", "respuesta")
 PREPROCESS = "preprocess"
-PROVENANCE = "provenance"
+PROVENANCE, INSTANCE = "provenance", "instance"
 LOOK_S = 1.0
 """How often Triton is asked whether a model was loaded anew, and how long that may take."""
 MIN_LOOK_S = 0.1
@@ -38,24 +36,24 @@ _UNKNOWN = (
 )
 
 
-class Encoder:
-    """Builds requests from a template: only the texts, the id and the attempt differ."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """By what a server is known again: what its preprocess was named when it was loaded, and its counts."""
 
-    def __init__(self, model: str) -> None:
-        self._template = service_pb2.ModelInferRequest(model_name=model)
-        for name in INPUTS:
-            self._template.inputs.add(name=name, datatype="BYTES", shape=[1])
+    instance: str | None
+    counts: Mapping[str, int]  # inferences of each step of the ensemble since that was loaded
 
-    def encode(self, request_id: str, item: Item, attempt: int) -> Any:
-        request = service_pb2.ModelInferRequest()
-        request.CopyFrom(self._template)
-        request.id = request_id
-        request.parameters["attempt"].int64_param = attempt
-        request.raw_input_contents.extend([_bytes(item.curso), _bytes(item.consigna), _bytes(item.respuesta)])
-        return request
+    def restarted_since(self, before: "Identity") -> bool:
+        """Whether a model of this server was loaded anew; where nothing can be told, it was."""
+        if self.instance is not None and before.instance is not None:
+            if self.instance != before.instance:
+                return True
+        elif not (before.counts and self.counts):
+            return True
+        return any(self.counts.get(step, 0) < count for step, count in before.counts.items())
 
 
-class Stream:
+class Connection:
     """One ModelStreamInfer call on a channel of its own. When it is over, StreamBrokenError says so."""
 
     def __init__(self, url: str, known: dict[str, Provenance]) -> None:
@@ -64,10 +62,9 @@ class Stream:
         self._sent_with: dict[str, str | None] = {}  # provenance ids of what is in flight
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = 0.0
-        self._counts: Mapping[str, int] = {}
-        self._writing = (
-            asyncio.Lock()
-        )  # the core takes one message at a time, and ends the call at a second one
+        self.identity = Identity(None, {})
+        # The core takes one message at a time, and ends the call at a second one.
+        self._writing = asyncio.Lock()
         self._channel = grpc.aio.insecure_channel(
             url,
             options=[
@@ -106,9 +103,7 @@ class Stream:
 
         Somebody else's preprocess need not know.
         """
-        self._counts = await self._count()
-        self._looked_at = time.monotonic()
-        await self._learn_provenance()
+        await self.look()
         if self.provenance is not None:
             self._looking = asyncio.create_task(self._keep_looking(), name="triton-provenance")
 
@@ -129,9 +124,10 @@ class Stream:
         try:
             async with asyncio.timeout(LOOK_S):
                 counts = await self._count()
-                before, self._counts = self._counts, counts
+                before = self.identity.counts
                 if any(counts.get(step, 0) < max(FEW_INFERENCES, before.get(step, 0)) for step in STEPS):
-                    await self._learn_provenance()
+                    await self._learn()
+                self.identity = Identity(self.identity.instance, counts)
         except (TimeoutError, StreamBrokenError):
             pass  # if the server is in trouble, the stream itself will tell
 
@@ -143,24 +139,47 @@ class Stream:
             if error.code() in _UNKNOWN:
                 return {}
             raise StreamBrokenError(_status(error)) from None
-        return {model.name: model.inference_count for model in answer.model_stats}
+        return {model.name: model.inference_count for model in answer.model_stats if model.name in STEPS}
 
-    async def _learn_provenance(self) -> None:
-        request = service_pb2.ModelInferRequest(model_name=PREPROCESS)
-        for name in INPUTS:
-            request.inputs.add(name=name, datatype="BYTES", shape=[1])
-        request.raw_input_contents.extend([_bytes("-")] * len(INPUTS))
-        request.outputs.add(name=PROVENANCE)
+    async def live(self, timeout_s: float) -> bool:
+        """Whether the server answers at all, however busy its model is."""
         try:
-            server = await self._stub.ServerMetadata(service_pb2.ServerMetadataRequest())
-            answer = await self._stub.ModelInfer(request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() in _UNKNOWN:
-                return
-            raise StreamBrokenError(_status(error)) from None
-        told = read_provenance(text_in(answer.raw_output_contents[0]), server.version)
-        if told is not None:
-            self.provenance = self._known[told.id] = told
+            async with asyncio.timeout(timeout_s):
+                answer = await self._stub.ServerLive(service_pb2.ServerLiveRequest())
+        except (grpc.aio.AioRpcError, TimeoutError):
+            return False
+        return bool(answer.live)
+
+    async def look(self) -> Identity:
+        """By what the server is known just now. Raises StreamBrokenError."""
+        self._looked_at = time.monotonic()
+        await self._learn()
+        self.identity = Identity(self.identity.instance, await self._count())
+        return self.identity
+
+    async def _learn(self) -> None:
+        """Asks the preprocess what marks are made with. Somebody else's may not know."""
+        for outputs in ((PROVENANCE, INSTANCE), (PROVENANCE,)):
+            request = service_pb2.ModelInferRequest(model_name=PREPROCESS)
+            for name in INPUTS:
+                request.inputs.add(name=name, datatype="BYTES", shape=[1])
+            request.raw_input_contents.extend([string_tensor("-")] * len(INPUTS))
+            for name in outputs:
+                request.outputs.add(name=name)
+            try:
+                server = await self._stub.ServerMetadata(service_pb2.ServerMetadataRequest())
+                answer = await self._stub.ModelInfer(request)
+            except grpc.aio.AioRpcError as error:
+                if error.code() in _UNKNOWN:
+                    continue
+                raise StreamBrokenError(_status(error)) from None
+            raw = zip(answer.outputs, answer.raw_output_contents, strict=False)
+            said = {output.name: text_in(content) for output, content in raw}
+            self.identity = Identity(said.get(INSTANCE) or None, self.identity.counts)
+            told = read_provenance(said.get(PROVENANCE, ""), server.version)
+            if told is not None:
+                self.provenance = self._known[told.id] = told
+            return
 
     async def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         """Ends the call politely: the server is told that no more will come, and may finish.
@@ -195,11 +214,6 @@ def _translated() -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise StreamBrokenError("the call was cancelled") from None
-
-
-def _bytes(text: str) -> bytes:
-    data = text.encode("utf-8", "replace")
-    return struct.pack("<I", len(data)) + data
 
 
 def _status(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Whether Triton sees GPUs, and their memory, by its metrics. Having none is no fault: a CPU will do."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -24,26 +25,27 @@ class GpuMemory:
 
 
 class GpuWatch:
-    """Asks Triton's metrics now and then."""
+    """Asks the metrics of all Tritons now and then."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = urls
         self.available = False
         self.memory: GpuMemory | None = None
 
     async def run(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
             while True:
-                page = await self._page(session)
+                pages = await asyncio.gather(*(self._page(session, url) for url in self._urls))
+                page = [line for lines in pages for line in lines]
                 self.available = any(line.startswith(GPU_SERIES) for line in page)
                 self.memory = read_memory(page)
                 await asyncio.sleep(POLL_S)
 
-    async def _page(self, session: aiohttp.ClientSession) -> list[str]:
-        """The lines of the page, which comes in pieces: the GPUs stand far down."""
+    async def _page(self, session: aiohttp.ClientSession, url: str) -> list[str]:
+        """The lines of a page, which comes in pieces: the GPUs stand far down."""
         page = bytearray()
         try:
-            async with session.get(self._url) as answer:
+            async with session.get(url) as answer:
                 async for piece in answer.content.iter_any():
                     page += piece
                     if len(page) > MAX_METRICS_BYTES:

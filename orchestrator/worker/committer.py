@@ -1,16 +1,18 @@
-"""Commits what the dispatcher produces: several batches a transaction, in order, none given up."""
+"""Writes what the worker yields: several changes a transaction, in order, for as long as it takes."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from orchestrator.errors import StoreUnavailableError
+from orchestrator.errors import ContentRefusedError, StaleEpochError, StoreUnavailableError
 from orchestrator.observability.metrics import Metrics
-from orchestrator.store import Change, Store
+from orchestrator.store import Store
+from orchestrator.store.committing import Change, Committed
+from orchestrator.worker.changes import Changes
 
 # A commit costs the same for one batch as for ten. After a quiet time it goes at once; under load it waits
 # for company, longer on a slow disk, but no longer than still looks immediate to who watches. The end of a
@@ -18,74 +20,52 @@ from orchestrator.store import Change, Store
 MIN_INTERVAL_S = 0.03
 MAX_INTERVAL_S = 0.06
 INTERVAL_COMMITS = 20
-MAX_PENDING = 64
 RETRY_MAX_S = 2.0
+MAX_GIVEN_UP = 1000
 
 log = structlog.get_logger()
 
+Sink = Callable[[Committed], None]
 
-class Writer:
-    """A bounded queue of changes and the one task that commits them."""
 
-    def __init__(self, store: Store, metrics: Metrics, on_commit: Callable[[Change], None]) -> None:
+class Committer:
+    """The one task that commits, and tells the sinks what it has committed."""
+
+    def __init__(self, store: Store, changes: Changes, metrics: Metrics, sinks: Sequence[Sink]) -> None:
         self._store = store
+        self._changes = changes
         self._metrics = metrics
-        self._on_commit = on_commit
-        self._pending: list[Change | asyncio.Future[None]] = []
-        self._wake = asyncio.Event()
-        self._hurry = asyncio.Event()  # somebody waits for the next commit
-        self.failing = asyncio.Event()  # set while the database can't be written
-        self.committed_at = 0.0  # by the monotonic clock, when the newest commit was done
+        self._sinks = sinks
+        # Jobs, by id and epoch, of which no more is written.
+        self._given_up: dict[tuple[str, int], None] = {}
+        self.failing = False
 
     @property
     def healthy(self) -> bool:
-        return not (self.failing.is_set() or self._store.lost)
-
-    @property
-    def full(self) -> bool:
-        """No more work should be started: what is finished waits to be written."""
-        return self.failing.is_set() or len(self._pending) >= MAX_PENDING
-
-    def put(self, change: Change) -> None:
-        """Queues a change. What is in flight is bounded by the window, so this queue is too."""
-        self._pending.append(change)
-        if change.job.terminal:
-            self._hurry.set()
-        self._wake.set()
+        """Whether the database can be written, as far as is known."""
+        return not (self.failing or self._store.lost)
 
     def doubt(self, error: StoreUnavailableError) -> None:
         """Something else could not be written: unhealthy until a write of our own has succeeded."""
         self._unavailable(str(error))
-        self._wake.set()
-
-    async def written(self) -> None:
-        """Returns when everything queued so far is committed."""
-        done = asyncio.get_running_loop().create_future()
-        self._pending.append(done)
-        self._hurry.set()
-        self._wake.set()
-        await done
+        self._changes.nudge()
 
     async def run(self) -> None:
+        """Commits for as long as the service runs."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            changes = await self._changes.take()
             started = time.perf_counter()
-            group, self._pending = self._pending, []
-            await self._commit([entry for entry in group if isinstance(entry, Change)])
-            for entry in group:
-                if isinstance(entry, asyncio.Future) and not entry.done():
-                    entry.set_result(None)
+            await self._commit(changes)
+            self._changes.settled(len(changes))
             spent_s = time.perf_counter() - started
             await asyncio.sleep(max(0.0, MIN_INTERVAL_S - spent_s))
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(MAX_INTERVAL_S, INTERVAL_COMMITS * spent_s) - MIN_INTERVAL_S):
-                    await self._hurry.wait()
-            self._hurry.clear()
+                    await self._changes.hurry.wait()
+            self._changes.hurry.clear()
 
-    async def _commit(self, changes: list[Change]) -> None:
-        if not changes and not self.failing.is_set():
-            return
+    async def _commit(self, changes: Iterable[Change]) -> None:
+        """Returns when each change is written, or its job is given up."""
         started = time.perf_counter()
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(StoreUnavailableError),
@@ -93,23 +73,61 @@ class Writer:
             before_sleep=self._failed,
         ):
             with attempt:
-                if changes:
-                    await self._store.commit(changes, again=attempt.retry_state.attempt_number > 1)
-                else:
-                    await self._store.try_write()
+                written = await self._write(self._wanted(changes))
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
-        self.committed_at = time.monotonic()
-        if self.failing.is_set():
-            self.failing.clear()
+        if self.failing:
+            self.failing = False
             log.info("store_back")
+        if written:
+            committed = Committed(tuple(written), time.monotonic())
+            for sink in self._sinks:
+                sink(committed)
+
+    def _wanted(self, changes: Iterable[Change]) -> list[Change]:
+        return [change for change in changes if (change.job.id, change.epoch) not in self._given_up]
+
+    async def _write(self, changes: list[Change]) -> list[Change]:
+        """What could be written of these; jobs whose changes can't be are given up."""
+        while changes:
+            try:
+                await self._store.committing.commit(changes)
+            except StaleEpochError as error:
+                self._give_up(change for change in changes if change.job.id in error.job_ids)
+                changes = self._wanted(changes)
+            except ContentRefusedError as error:
+                return await self._write_apart(changes, error)
+            else:
+                return changes
+        if self.failing:
+            await self._store.try_write()
+        return []
+
+    async def _write_apart(self, changes: list[Change], error: ContentRefusedError) -> list[Change]:
+        """Writes job by job, so that the one whose change is refused fails alone."""
+        by_job: dict[str, list[Change]] = {}
         for change in changes:
-            self._on_commit(change)
+            by_job.setdefault(change.job.id, []).append(change)
+        if len(by_job) > 1:
+            return [change for part in by_job.values() for change in await self._write(part)]
+        first = changes[0]
+        log.error("change_refused", job_id=first.job.id, reason=str(error))
+        self._give_up(changes)
+        await self._store.claims.fail(first.job.id, first.epoch)
+        return []
+
+    def _give_up(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            if (change.job.id, change.epoch) not in self._given_up:
+                log.warning("changes_dropped", job_id=change.job.id, epoch=change.epoch)
+                self._given_up[change.job.id, change.epoch] = None
+        while len(self._given_up) > MAX_GIVEN_UP:
+            del self._given_up[next(iter(self._given_up))]
 
     def _failed(self, state: RetryCallState) -> None:
         self._unavailable(str(state.outcome.exception() if state.outcome else None))
 
     def _unavailable(self, reason: str) -> None:
         self._metrics.store_errors.inc()
-        if not self.failing.is_set():
-            self.failing.set()
+        if not self.failing:
+            self.failing = True
             log.error("store_unavailable", reason=reason)

@@ -1,9 +1,12 @@
-"""Sends items of all running jobs through one window, and turns what comes back into results."""
+"""Marks the items of claimed jobs: one task that hears what happens, sends, and yields what is to be written.
+
+Everything here happens between two awaits of that task: no locks, no task an item.
+"""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -12,166 +15,236 @@ from uuid import uuid4
 import structlog
 
 from orchestrator.config import Settings
-from orchestrator.errors import StoreUnavailableError, StreamBrokenError
-from orchestrator.jobs import ItemError, Job, Result, Status
-from orchestrator.jobs.batching import Ledger
-from orchestrator.jobs.events import Event
-from orchestrator.jobs.rate import Estimate
+from orchestrator.inbox import Inbox
+from orchestrator.jobs import ItemError, Result, Status
+from orchestrator.jobs.batching import Batcher
+from orchestrator.jobs.events import Event as JobEvent
+from orchestrator.jobs.rate import ActiveTime
 from orchestrator.observability.metrics import Metrics
-from orchestrator.store import Change
-from orchestrator.triton.pool import Link
-from orchestrator.worker.committer import Writer
-from orchestrator.worker.inflight import Flights
-from orchestrator.worker.window import Attempt, Run, Window
+from orchestrator.store import Store
+from orchestrator.store.committing import Change, Committed
+from orchestrator.store.payloads import payload
+from orchestrator.triton.events import Answered, Broken, Down, Probed, Up
+from orchestrator.triton.pool import Pool
+from orchestrator.triton.server import Server
+from orchestrator.worker.active import ActiveJob, ActiveJobs, Delivery
+from orchestrator.worker.changes import Changes
+from orchestrator.worker.events import CancelRequested, Claimed, ClaimLost, Event, Shared
+from orchestrator.worker.inflight import InFlight
+from orchestrator.worker.window import Window
 
+TICK_S = 0.25
 BLANK = ItemError("blank_answer", "The answer is blank.")
 
 log = structlog.get_logger()
 
 
-class Dispatcher:
-    """Everything here happens between two awaits of one event loop: no locks, no task an item."""
+class Worker:
+    """Owns its active jobs and all that is in flight for them."""
 
-    def __init__(self, settings: Settings, link: Link, metrics: Metrics, estimate: Estimate) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: Store,
+        pool: Pool,
+        inbox: Inbox[Event],
+        jobs: ActiveJobs,
+        changes: Changes,
+        metrics: Metrics,
+    ) -> None:
         self._settings = settings
-        self._link = link
+        self._clock = store.clock
+        self._pool = pool
+        self._inbox = inbox
+        self._jobs = jobs
+        self._changes = changes
         self._metrics = metrics
-        self._estimate = estimate
-        self._window = Window(settings.max_in_flight)
-        self._runs: dict[str, Run] = {}
-        self.flights = Flights(settings, link, metrics, record=self._record, wake=self._look)
+        self._inflight = InFlight(settings, pool, metrics)
+        self._window = Window(0 if store.shared else settings.max_in_flight)
+        self._may_isolate = not store.shared
+        self._active_time = ActiveTime(time.monotonic())
         # Triton's other clients number their requests too, and its models tell items apart by these ids.
         self._ids = (f"{uuid4().hex}-{number}" for number in count(1))
-        self._wake = asyncio.Event()
-        self.draining = False
-        self.writer: Writer
-        self.on_ended: Callable[[Job], None]
-
-    # What others may ask.
-
-    @property
-    def running(self) -> int:
-        return len(self._runs)
+        self._draining = False
+        self._idle = asyncio.Event()
 
     @property
     def in_flight(self) -> int:
-        return len(self.flights)
+        """Items at Triton."""
+        return self._inflight.count
 
-    def left(self) -> Iterator[int]:
-        """For each running job, how many items have no result yet."""
-        return (run.ledger.left for run in self._runs.values())
+    @property
+    def places(self) -> int:
+        """Places that this worker has."""
+        return self._window.size
 
-    def has(self, job_id: str) -> bool:
-        return job_id in self._runs
+    @property
+    def wants_isolation(self) -> bool:
+        return self._inflight.isolation.waiting
+
+    async def run(self) -> None:
+        """Works for as long as the service runs."""
+        while True:
+            events = await self._inbox.get(self._wait_s())
+            now = time.monotonic()
+            for event in events:
+                self._handle(event, now)
+            self._inflight.check_time(now)
+            self._record(now)
+            self._send(now)
+            if self._inflight.places_taken == 0:
+                self._idle.set()
+            else:
+                self._idle.clear()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Stops sending and lets what is in flight finish; then keeps what no batch holds yet."""
+        self._draining = True
+        if self._inflight.places_taken:
+            self._idle.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._idle.wait()
+        for job in list(self._jobs.values()):
+            if job.batcher.partial:
+                self._yield(job, [], partial=job.batcher.partial)
+            self._forget(job)
+
+    def _wait_s(self) -> float:
+        due = self._inflight.retries.next_at
+        return TICK_S if due is None else min(TICK_S, max(0.0, due - time.monotonic()))
+
+    def _handle(self, event: Event, now: float) -> None:
+        match event:
+            case Answered():
+                self._inflight.answered(event, now)
+            case Claimed():
+                self._start(event)
+            case ClaimLost():
+                self._lose(event.job_id)
+            case CancelRequested():
+                self._cancel(event.job_id)
+            case Shared():
+                self._window.size, self._may_isolate = event.places, event.may_isolate
+            case Probed():
+                self._inflight.probed(event.server, event.alive, event.asked_at, now)
+            case Broken():
+                self._inflight.broken(event.server)
+            case Down():
+                self._inflight.down(event.server, now)
+            case Up():
+                self._inflight.up(event.server, event.restarted, now)
+            case Committed():
+                pass  # there may be room again for what is to be written
 
     # Jobs come and go.
 
-    def start(self, run: Run) -> None:
+    def _start(self, claimed: Claimed) -> None:
         """Takes up a job. Items that need no model get their results at once."""
-        ledger, now = run.ledger, time.time()
-        self._runs[run.id] = run
-        if ledger.job.status is Status.QUEUED:
-            ledger.start(now)
-        self._put(ledger, ledger.settle(now))
-        unsent = [item for item in run.fresh if item.error or item.blank]
-        run.fresh = deque(item for item in run.fresh if not (item.error or item.blank))
-        for item in unsent:
-            error = item.error or BLANK
-            self._record(run, Result(item.index, item.id_alumno, None, None, error, attempts=0))
-        self._wake.set()
+        job, known = claimed.claim.job, claimed.unfinished
+        if self._draining:
+            return  # it is handed over with the others
+        batcher = Batcher(job, known.finished, known.partial, known.provenance_ids)
+        fresh = [item for item in known.items if not batcher.has(item.index)]
+        active = ActiveJob(batcher, claimed.claim.epoch, fresh)
+        self._jobs[active.id] = active
+        if job.status is Status.QUEUED:
+            self._metrics.queue_wait_seconds.observe(max(0.0, self._clock.now() - job.created_at))
+        batcher.start(self._clock.now())
+        for item in fresh:
+            if item.error or item.blank:
+                batcher.take(Result(item.index, item.id_alumno, None, None, item.error or BLANK, attempts=0))
+                self._metrics.finished(0, (item.error or BLANK).code)
+        active.fresh = deque(item for item in fresh if not batcher.has(item.index))
+        self._yield(active, batcher.settle(self._clock.now()))
 
-    async def end(self, job: Job, status: Status) -> None:
+    def _cancel(self, job_id: str) -> None:
         """Ends a job now: what is finished is kept, what is in flight is ignored when it comes."""
-        run = self._runs.get(job.id)
-        ledger = run.ledger if run is not None else Ledger(job)
-        if run is not None:
-            run.stop()
-        if not ledger.job.terminal:
-            self._put(ledger, ledger.close(status, time.time()))
-        try:
-            async with asyncio.timeout(self._settings.database_timeout_s):
-                await self.writer.written()
-        except TimeoutError:
-            raise StoreUnavailableError("the change waits to be written") from None
+        job = self._jobs.get(job_id)
+        if job is not None:
+            self._yield(job, job.batcher.close(Status.CANCELLED, self._clock.now()))
 
-    def on_commit(self, change: Change) -> None:
-        """A change is on disk."""
-        if change.job.terminal:
-            self._runs.pop(change.job.id, None)
-            self._metrics.jobs.labels(change.job.status.value).inc()
-            self.on_ended(change.job)
-        self._wake.set()
+    def _lose(self, job_id: str) -> None:
+        job = self._jobs.get(job_id)
+        if job is not None:
+            log.warning("claim_lost", job_id=job_id, epoch=job.epoch)
+            self._forget(job)
 
-    async def drain(self) -> None:
-        """Stops sending and lets what is in flight finish; then keeps what no batch holds yet."""
-        self.draining = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.drain_timeout_s):
-                while self.flights:
-                    await self._wake.wait()
-                    self._wake.clear()
-        for run in self._runs.values():
-            if not run.ended and run.ledger.loose:
-                self._write(run.ledger, run.ledger.job, loose=run.ledger.loose)
+    def _forget(self, job: ActiveJob) -> None:
+        job.end()
+        self._jobs.pop(job.id, None)
 
     # Out.
 
-    async def run(self) -> None:
-        while True:
-            self._wake.clear()
-            while (attempt := self._next()) is not None:
-                await self._send(attempt)
-            await self._wake.wait()
+    def _send(self, now: float) -> None:
+        released = self._inflight.released(now)
+        for delivery in released:
+            delivery.job.again.append(delivery)
+        if self._draining or not self._pool.up:
+            return
+        while (found := self._next(now)) is not None:
+            delivery, server = found
+            self._inflight.send(next(self._ids), delivery, server, now)
 
-    def _next(self) -> Attempt | None:
-        if self.draining or not self._link.up or self.writer.full:
+    def _next(self, now: float) -> tuple[Delivery, Server] | None:
+        """The item that gets the next place, and where it goes."""
+        if self._changes.full:
             return None
         # What waits inside Triton can't be called back: long texts fill it before their number does.
-        if self.flights.chars >= self._settings.max_chars_in_flight:
+        chars = self._settings.max_chars_in_flight * self._window.size // self._settings.max_in_flight
+        if self._inflight.chars >= max(1, chars):
             return None
-        taken, quarantine = self.flights.places_taken, self.flights.quarantine
-        if quarantine.busy(taken):
-            return quarantine.next(taken)
-        run = self._window.pick(self._runs.values(), taken)
-        return run.take() if run is not None else None
-
-    async def _send(self, attempt: Attempt) -> None:
-        request_id = next(self._ids)
-        self.flights.add(request_id, attempt)
-        # A break that happens here is told to the flights, like any other.
-        with suppress(StreamBrokenError):
-            # The seed follows from this number: only an answer that was no good is asked for anew. What was
-            # lost on the way is asked for again, so that a crash changes no mark.
-            await self._link.send(request_id, attempt.item, attempt.strikes + 1)
+        taken = self._inflight.places_taken
+        isolation = self._inflight.isolation
+        if isolation.waiting and taken < self._window.size:
+            up = [server for server in self._pool.servers if server.up]
+            if (suspect := isolation.next(now, up, self._may_isolate)) is not None:
+                return suspect
+        job = self._window.pick(self._jobs.values(), taken)
+        if job is None:
+            return None
+        delivery = job.take()
+        if delivery.closed:
+            return self._next(now)
+        server = self._pool.pick(delivery.item, exclude=isolation.reserved)
+        if server is None:
+            job.again.appendleft(delivery)
+            return None
+        return delivery, server
 
     # Back.
 
-    def _look(self) -> None:
-        self._wake.set()
+    def _record(self, now: float) -> None:
+        """Turns what has finished into changes."""
+        seconds = self._active_time.update(now, active=self._pool.up and not self._changes.full)
+        finished, self._inflight.finished = self._inflight.finished, []
+        touched: dict[ActiveJob, int] = {}
+        for delivery, result in finished:
+            job = delivery.job
+            if not job.ended:
+                job.batcher.take(result)
+                self._metrics.finished(result.attempts, result.error.code if result.error else None)
+                touched[job] = touched.get(job, 0) + 1
+        for job, items in touched.items():
+            job.rate.finished(items, seconds)
+            if (measured := job.rate.measured(seconds)) is not None:
+                job.batcher.measured(measured.rate, measured.error)
+            if events := job.batcher.settle(self._clock.now()):
+                self._yield(job, events)
 
-    def _record(self, run: Run, result: Result) -> None:
-        if run.ended:
-            return
-        self._metrics.finished(result.attempts, result.error.code if result.error else None)
-        before = run.ledger.job.completed
-        events = run.ledger.add(result, time.time())
-        if events:
-            self._estimate.finished(run.ledger.job.completed - before, time.monotonic())
-            self._put(run.ledger, events)
-
-    def _put(self, ledger: Ledger, events: list[Event]) -> None:
-        job = ledger.job
-        if job.finished_at is not None:
-            job = replace(job, expires_at=job.finished_at + self._settings.job_ttl_seconds)
-        self._write(ledger, job, events=tuple((event.number, event.payload()) for event in events))
-
-    def _write(
-        self,
-        ledger: Ledger,
-        job: Job,
-        *,
-        events: tuple[tuple[int, bytes], ...] = (),
-        loose: tuple[Result, ...] = (),
-    ) -> None:
-        origins = tuple(self._link.provenances[id_] for id_ in ledger.new_provenance_ids())
-        self.writer.put(Change(job, events, loose, origins))
+    def _yield(self, job: ActiveJob, events: Iterable[JobEvent], partial: tuple[Result, ...] = ()) -> None:
+        stands = job.batcher.job
+        if stands.finished_at is not None:
+            stands = replace(stands, expires_at=stands.finished_at + self._settings.job_ttl_seconds)
+        self._changes.put(
+            Change(
+                job=stands,
+                epoch=job.epoch,
+                events=tuple((event.number, payload(event)) for event in events),
+                partial=partial,
+                provenances=tuple(self._pool.provenances[id_] for id_ in job.batcher.new_provenance_ids()),
+            )
+        )
+        if stands.terminal:
+            self._forget(job)

@@ -46,7 +46,8 @@ class Running(Client):
     async def until_up(self) -> None:
         """Returns once the model has answered."""
         async with asyncio.timeout(WAIT_S):
-            await self.service.link.came_up.wait()
+            assert self.service.pool is not None
+            await self.service.pool.loaded.wait()
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ async def test_a_log_without_its_database_stops_the_start(own_process: OwnProces
 
 
 async def own_start(folder: Path) -> None:
-    async with open_store(f"sqlite+aiosqlite:///{folder}/jobs.sqlite3", 1.0):
+    async with open_store(Settings(database_url=f"sqlite:///{folder}/jobs.sqlite3")):
         pass
 
 
@@ -209,8 +209,8 @@ async def test_the_longest_path_is_taken_and_a_longer_one_refused(tmp_path: Path
     """SQLite itself only says that it can't open it."""
     folder = tmp_path / ("a" * 200) / ("b" * 100)
     longest = folder / ("c" * (MAX_PATH_BYTES - len(os.fsencode(folder)) - 1))
-    async with open_store(Settings(database_url=f"sqlite:///{longest}").database_url, 1.0):
+    async with open_store(Settings(database_url=f"sqlite:///{longest}")):
         pass
     with pytest.raises(StartError, match="choose a shorter one"):
-        async with open_store(Settings(database_url=f"sqlite:///{longest}d").database_url, 1.0):
+        async with open_store(Settings(database_url=f"sqlite:///{longest}d")):
             pass

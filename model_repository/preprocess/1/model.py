@@ -1,7 +1,8 @@
 """Triton adapter of the preprocess step: three texts in, a prompt and how to sample out.
 
-Shapes and types stand in ``../config.pbtxt``; what is done lies in ``preparing.py``. The output
-``provenance`` is only made where it is asked for: a request to this model alone, for that output alone.
+Shapes and types stand in ``../config.pbtxt``; what is done lies in ``preparing.py``. The outputs
+``provenance`` and ``instance`` are only made where they are asked for: by a request to this model alone, for
+nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import locale
 import os
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -27,6 +29,7 @@ from template import ORIGINAL, Template, TemplateError  # noqa: E402
 from tokenizer import PromptTokenizer  # noqa: E402
 
 DEFAULT_MODEL_LEN = 1024
+ABOUT_THE_SERVER = frozenset({"provenance", "instance"})
 
 
 def text(request: Any, name: str) -> str:
@@ -91,6 +94,7 @@ class TritonPythonModel:
             normalise_text=settings.normalise_text,
         )
         self._provenance.told()  # hashing weights takes a while the first time
+        self._instance = uuid4().hex
         self._true = np.array([True])
 
     @staticmethod
@@ -113,8 +117,9 @@ class TritonPythonModel:
 
     def _answer(self, request: Any) -> Any:
         wanted = request.requested_output_names()
-        if "provenance" in wanted and len(wanted) == 1:
-            return pb_utils.InferenceResponse(output_tensors=[strings("provenance", self._provenance.told())])
+        if wanted and ABOUT_THE_SERVER.issuperset(wanted):
+            told = {"provenance": self._provenance.told(), "instance": self._instance}
+            return pb_utils.InferenceResponse(output_tensors=[strings(name, told[name]) for name in wanted])
         try:
             prepared = self._preparer.prepare(
                 *(text(request, name) for name in ("curso", "consigna", "respuesta"))

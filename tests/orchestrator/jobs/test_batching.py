@@ -1,4 +1,4 @@
-"""The rules of jobs, batches, window and quarantine, without I/O."""
+"""The rules of jobs and batches, without I/O."""
 
 import json
 from dataclasses import replace
@@ -7,14 +7,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from orchestrator.store.payloads import payload, results_in
 
 from orchestrator.errors import ClosedError, DuplicateResultError, IllegalTransitionError
 from orchestrator.jobs import TERMINAL, Item, ItemError, Job, Priority, Result, Status, by_prompt
-from orchestrator.jobs.batching import Ledger
-from orchestrator.jobs.events import Event, results_in
-from orchestrator.jobs.isolation import Quarantine
-from orchestrator.jobs.rate import Estimate
-from orchestrator.worker.window import Attempt, Run, Window
+from orchestrator.jobs.batching import Batcher
+from orchestrator.jobs.events import Event
 
 
 def make_job(total: int, batch_size: int = 10, priority: Priority = Priority.NORMAL) -> Job:
@@ -24,11 +22,6 @@ def make_job(total: int, batch_size: int = 10, priority: Priority = Priority.NOR
 def make_result(index: int, failed: bool = False) -> Result:
     error = ItemError("inference_error", "no") if failed else None
     return Result(index, f"A{index}", None if failed else 3, None if failed else "bé", error, 1)
-
-
-def make_run(total: int, priority: Priority = Priority.NORMAL) -> Run:
-    items = [Item(index, f"A{index}", "c", "p", "r") for index in range(total)]
-    return Run(Ledger(make_job(total, priority=priority)), items)
 
 
 class JobRules(RuleBasedStateMachine):
@@ -43,79 +36,79 @@ class JobRules(RuleBasedStateMachine):
         self.disk: list[tuple[int, bytes]] = []
         self.row = make_job(total, batch_size)
         self.kept: tuple[Result, ...] = ()
-        self.ledger = Ledger(self.row)
+        self.batcher = Batcher(self.row)
         self.taken: list[int] = []  # the order in which results came, as far as no crash lost them
         self.ended = False
 
     def commit(self, events: list[Event]) -> None:
-        self.disk += [(event.number, event.payload()) for event in events]
-        self.row = self.ledger.job
+        self.disk += [(event.number, payload(event)) for event in events]
+        self.row = self.batcher.job
         self.kept = ()
 
     @property
     def envelopes(self) -> list[dict[str, object]]:
-        return [json.loads(payload) for _, payload in self.disk]
+        return [json.loads(stored) for _, stored in self.disk]
 
     @property
     def told(self) -> list[int]:
-        return [result["index"] for _, payload in self.disk for result in results_in(payload)]
+        return [result["index"] for _, stored in self.disk for result in results_in(stored)]
 
-    @precondition(lambda self: self.ledger.job.status is Status.QUEUED)
+    @precondition(lambda self: self.batcher.job.status is Status.QUEUED)
     @rule()
     def start(self) -> None:
-        self.ledger.start(self.now)
+        self.batcher.start(self.now)
         self.commit([])
 
-    @precondition(lambda self: self.ledger.job.status is Status.PROCESSING)
+    @precondition(lambda self: self.batcher.job.status is Status.PROCESSING)
     @rule(data=st.data(), failed=st.booleans())
     def finish_an_item(self, data: st.DataObject, failed: bool) -> None:
         self.now += 1
-        open_items = [index for index in range(self.row.total) if not self.ledger.has(index)]
+        open_items = [index for index in range(self.row.total) if not self.batcher.has(index)]
         index = data.draw(st.sampled_from(open_items))
         self.taken.append(index)
-        self.commit_if_any(self.ledger.add(make_result(index, failed), self.now))
+        self.commit_if_any(self.batcher.add(make_result(index, failed), self.now))
 
     def commit_if_any(self, events: list[Event]) -> None:
         if events:
             self.commit(events)
 
-    @precondition(lambda self: self.taken and not self.ledger.job.terminal)
+    @precondition(lambda self: self.taken and not self.batcher.job.terminal)
     @rule(data=st.data())
     def no_item_gets_a_second_result(self, data: st.DataObject) -> None:
         with pytest.raises(DuplicateResultError):
-            self.ledger.add(make_result(data.draw(st.sampled_from(self.taken))), self.now)
+            self.batcher.add(make_result(data.draw(st.sampled_from(self.taken))), self.now)
 
-    @precondition(lambda self: not self.ledger.job.terminal)
+    @precondition(lambda self: not self.batcher.job.terminal)
     @rule()
     def crash(self) -> None:
         """What was not committed is lost, and done again."""
         self.reopen(())
 
-    @precondition(lambda self: not self.ledger.job.terminal)
+    @precondition(lambda self: not self.batcher.job.terminal)
     @rule()
     def restart(self) -> None:
         """A clean stop keeps the results of the open batch too."""
-        self.reopen(self.ledger.loose)
+        self.reopen(self.batcher.partial)
 
-    def reopen(self, loose: tuple[Result, ...]) -> None:
-        self.taken = self.told + [result.index for result in loose]
-        self.ledger = Ledger(self.row, set(self.told), loose)
-        if self.ledger.job.status is Status.PROCESSING:
-            self.commit_if_any(self.ledger.settle(self.now))
+    def reopen(self, partial: tuple[Result, ...]) -> None:
+        self.taken = self.told + [result.index for result in partial]
+        self.batcher = Batcher(self.row, set(self.told), partial)
+        if self.batcher.job.status is Status.PROCESSING:
+            self.commit_if_any(self.batcher.settle(self.now))
 
-    @precondition(lambda self: not self.ledger.job.terminal)
+    @precondition(lambda self: not self.batcher.job.terminal)
     @rule(status=st.sampled_from([Status.CANCELLED, Status.FAILED]))
     def end(self, status: Status) -> None:
-        self.commit(self.ledger.close(status, self.now))
+        self.commit(self.batcher.close(status, self.now))
 
-    @precondition(lambda self: self.ledger.job.terminal)
+    @precondition(lambda self: self.batcher.job.terminal)
     @rule(status=st.sampled_from(list(Status)))
     def an_ended_job_stays_so(self, status: Status) -> None:
         with pytest.raises(IllegalTransitionError):
-            self.ledger.job.moved(status, self.now)
+            self.batcher.job.moved(status, self.now)
         with pytest.raises(ClosedError):
-            self.ledger.add(make_result(0), self.now)
-        assert self.ledger.settle(self.now) == []
+            self.batcher.add(make_result(0), self.now)
+        assert self.batcher.settle(self.now) == []
 
     @invariant()
     def events_are_numbered_without_a_gap(self) -> None:
@@ -146,7 +139,7 @@ class JobRules(RuleBasedStateMachine):
             assert data["total_processed"] == len(self.told)
             assert data["status"] == self.row.status
             failed = sum(
-                result["status"] == "failed" for _, payload in self.disk for result in results_in(payload)
+                result["status"] == "failed" for _, stored in self.disk for result in results_in(stored)
             )
             assert data["failed_items"] == self.row.failed_items == failed
 
@@ -181,70 +174,3 @@ def test_items_with_the_same_prompt_go_together() -> None:
     """Groups and members keep their order of appearance."""
     items = [Item(i, "A", "c", prompt, "r") for i, prompt in enumerate(["p", "q", "p", "r", "q", "p"])]
     assert [item.index for item in by_prompt(items)] == [0, 2, 5, 1, 4, 3]
-
-
-def fill(window: Window, runs: list[Run], in_flight: int = 0) -> int:
-    while (run := window.pick(runs, in_flight)) is not None:
-        run.take()
-        run.in_flight += 1
-        in_flight += 1
-    return in_flight
-
-
-def test_the_window_is_shared_by_weight() -> None:
-    """Equal jobs hold equal shares; an interactive one holds four times what a bulk one holds."""
-    bulk, interactive = make_run(500, Priority.BULK), make_run(500, Priority.INTERACTIVE)
-    assert fill(Window(100), [bulk, interactive]) == 90  # the last ten places are a newcomer's
-    assert (bulk.in_flight, interactive.in_flight) == (18, 72)
-    one, other = make_run(500), make_run(500)
-    fill(Window(100), [one, other])
-    assert one.in_flight == other.in_flight == 45
-
-
-def test_a_small_job_starts_at_once_beside_a_large_one() -> None:
-    """A large job leaves a few places, which a newcomer takes before any answer has come."""
-    window, large, small = Window(160), make_run(2000), make_run(10)
-    in_flight = fill(window, [large])
-    assert in_flight == 144
-    fill(window, [large, small], in_flight)
-    assert small.in_flight == 10
-
-
-def suspects(count: int, crashes: int) -> list[Attempt]:
-    run = make_run(count)
-    return [Attempt(run, run.fresh.popleft(), crashes=crashes) for _ in range(count)]
-
-
-def test_suspects_go_in_small_groups_then_alone() -> None:
-    """While a group is out nothing else is sent; those suspected twice go one by one."""
-    quarantine = Quarantine(window_size=160, max_attempts=3)
-    for attempt in [*suspects(15, crashes=1), *suspects(2, crashes=2)]:
-        quarantine.add(attempt)
-    sizes = []
-    while quarantine.busy(0):
-        size = 0
-        while quarantine.next(size) is not None:
-            size += 1
-            assert quarantine.busy(size)
-        sizes.append(size)
-    assert sizes == [10, 5, 1, 1]
-
-
-def test_suspects_of_an_ended_job_are_forgotten() -> None:
-    quarantine = Quarantine(window_size=160, max_attempts=3)
-    attempts = suspects(3, crashes=1)
-    for attempt in attempts:
-        quarantine.add(attempt)
-    attempts[0].run.ledger.close(Status.CANCELLED, 1.0)
-    assert not quarantine.busy(0)
-
-
-def test_retry_after_is_when_the_first_job_ends() -> None:
-    """At 10 items a second, two jobs with 20 and 400 items left: the smaller one ends in four seconds."""
-    estimate = Estimate(expected_items_per_s=5.0)
-    assert estimate.seconds(50) == 10.0
-    for second in range(10):
-        estimate.finished(10, float(second))
-    assert estimate.seconds(50) == 5.0
-    assert estimate.next_end_s([20, 400]) == 4
-    assert estimate.next_end_s([]) == 1

@@ -1,0 +1,321 @@
+"""Who works on which job: claims with a lease and an epoch, renewed by heartbeats."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orchestrator.jobs import HEAD_START_S, Job, Status
+from orchestrator.jobs.shares import Holder, share
+from orchestrator.store import rows
+from orchestrator.store.clock import Clock
+from orchestrator.store.database import Database
+from orchestrator.store.ending import end_job
+from orchestrator.store.notify import Hints, JobHint
+from orchestrator.store.postgresql import CLOCK
+from orchestrator.store.reading import UNREADABLE, read_job
+from orchestrator.store.tables import OPEN_WORDS, TERMINAL_WORDS, jobs, workers
+
+CLAIMING = 0x61766C03
+"""Number of PostgreSQL's advisory lock for who claims, and who shares the places."""
+LEAVE_TO_OTHERS_S = 1.0
+"""A new job is left to a worker that has fewer for so long."""
+FORGET_LEASES = 20
+"""After so many leases without a heartbeat a worker's row goes."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that is this worker's; what it writes counts under this epoch."""
+
+    job: Job
+    epoch: int
+    cancel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a worker tells with each heartbeat."""
+
+    places: int  # for items in flight, those in use included
+    in_flight: int
+    weight: int
+    wanted: int
+    triton_up: bool
+    triton_loaded: bool
+    wants_isolation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a worker hears with each heartbeat."""
+
+    held: dict[str, bool]  # the jobs that are still its own, and whether a client wants them cancelled
+    places: int  # that it has from now on
+    settled: bool  # no places are on their way from one worker to another
+    may_isolate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All workers that have been heard of lately."""
+
+    workers: int = 0
+    triton_up: bool = False
+    triton_loaded: bool = False
+    in_flight: int = 0
+
+
+class Claims:
+    """The same on both databases, but that an SQLite file has one process: its claims need no lease."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        hints: Hints,
+        *,
+        lease_s: float,
+        max_in_flight: int,
+        job_ttl_s: float,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._hints = hints
+        self._lease_s = lease_s
+        self._max_in_flight = max_in_flight
+        self._job_ttl_s = job_ttl_s
+        self._load: Load | None = None
+        self._now: ColumnElement[float] = literal(0.0) if database.sqlite else text(CLOCK)  # type: ignore[assignment]
+        self._held = and_(
+            jobs.c.worker.is_not(None),
+            or_(jobs.c.lease_until.is_(None), jobs.c.lease_until > self._now),
+        )
+
+    async def forget_all(self) -> None:
+        """On opening an SQLite file: what claims it holds were of a process that has ended."""
+        async with self._database.write() as connection:
+            await connection.execute(update(jobs).where(jobs.c.worker.is_not(None)).values(worker=None))
+
+    async def beat(self, worker_id: str, load: Load) -> Beat:
+        """Renews this worker's leases, and shares the places for items in flight."""
+        if self._database.sqlite:
+            self._load = load
+            mine = select(jobs.c.id, jobs.c.cancel_requested).where(_open_of(worker_id))
+            async with self._database.read() as connection:
+                held = {row.id: row.cancel_requested for row in await connection.execute(mine)}
+            return Beat(held, self._max_in_flight, settled=True, may_isolate=load.wants_isolation)
+        async with self._database.write() as connection:
+            await self._lock(connection)
+            now = await self._database_now(connection)
+            others = (
+                await connection.execute(
+                    select(workers).where(workers.c.id != worker_id, workers.c.beat_at > now - self._lease_s)
+                )
+            ).all()
+            shared = share(
+                self._max_in_flight,
+                Holder(load.weight, load.wanted, load.places),
+                [Holder(other.weight, other.wanted, other.places) for other in others],
+            )
+            may_isolate = load.wants_isolation and not any(other.isolating for other in others)
+            places = max(shared.places, load.in_flight)
+            await connection.execute(
+                delete(workers).where(
+                    or_(
+                        workers.c.id == worker_id,
+                        workers.c.beat_at < now - FORGET_LEASES * self._lease_s,
+                    )
+                )
+            )
+            row = {
+                "id": worker_id,
+                "beat_at": now,
+                "places": places,
+                "in_flight": load.in_flight,
+                "weight": load.weight,
+                "wanted": load.wanted,
+                "triton_up": load.triton_up,
+                "triton_loaded": load.triton_loaded,
+                "isolating": may_isolate,
+            }
+            await connection.execute(insert(workers), row)
+            renewed = await connection.execute(
+                update(jobs)
+                .where(_open_of(worker_id))
+                .values(lease_until=now + self._lease_s)
+                .returning(jobs.c.id, jobs.c.cancel_requested)
+            )
+            held = {row.id: row.cancel_requested for row in renewed}
+            if shared.places < shared.fair and load.places == 0:
+                await self._hints.tell_in(connection, work=True)  # others are to give places back
+        settled = shared.places >= shared.fair and load.in_flight <= shared.places
+        return Beat(held, shared.places, settled, may_isolate)
+
+    async def claim(self, worker_id: str, *, max_jobs: int) -> list[Claim]:
+        """Takes the job whose turn it is, if there is one and room for it among all workers' jobs.
+
+        Those that somebody worked on before come first, then those that count as having waited the longest;
+        those to be cancelled before all, and whatever the room.
+        """
+        async with self._database.write() as connection:
+            await self._lock(connection)
+            query = (
+                select(jobs)
+                .where(jobs.c.status.in_(OPEN_WORDS), ~self._held)
+                .order_by(
+                    jobs.c.cancel_requested.desc(),
+                    case((jobs.c.status == Status.PROCESSING.value, 0), else_=1),
+                    jobs.c.created_at - _head_start(),
+                    jobs.c.id,
+                )
+                .limit(1)
+                # A row that is locked is somebody's who is just writing it.
+                .with_for_update(skip_locked=True)
+            )
+            if await self._full(connection, worker_id, max_jobs):
+                query = query.where(jobs.c.cancel_requested)
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                return []
+            try:
+                job = rows.job_from(row)
+            except UNREADABLE:  # it ends here; the others go on
+                _, hint = await self._end(connection, row, Status.FAILED)
+                await self._hints.tell_in(connection, [hint], work=True)
+            else:
+                lease = None
+                if not self._database.sqlite:
+                    lease = await self._database_now(connection) + self._lease_s
+                claimed = {"worker": worker_id, "epoch": row.epoch + 1, "lease_until": lease}
+                await connection.execute(update(jobs).where(jobs.c.id == row.id).values(claimed))
+                return [Claim(job, row.epoch + 1, row.cancel_requested)]
+        self._hints.told([hint], work=True)
+        return await self.claim(worker_id, max_jobs=max_jobs)
+
+    async def leave(self, worker_id: str) -> None:
+        """Hands over at once all that this worker has."""
+        self._load = None
+        async with self._database.write() as connection:
+            mine = jobs.c.worker == worker_id
+            await connection.execute(update(jobs).where(mine).values(worker=None, lease_until=None))
+            await connection.execute(delete(workers).where(workers.c.id == worker_id))
+            await self._hints.tell_in(connection, work=True)
+
+    async def request_cancel(self, job_id: str) -> Job | None:
+        """Ends a job that nobody works on; has its worker end it otherwise. Gives it as it then stands.
+
+        Raises UnreadableJobError where somebody works on a job whose row makes no sense.
+        """
+        hints: list[JobHint] = []
+        async with self._database.write() as connection:
+            row = await self._locked(connection, job_id)
+            if row is None:
+                return None
+            if row.status in TERMINAL_WORDS:
+                return read_job(row)
+            if row.held:
+                marked = update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
+                await connection.execute(marked)
+                job = read_job(row)
+            else:
+                job, hint = await self._end(connection, row, Status.CANCELLED)
+                hints.append(hint)
+            await self._hints.tell_in(connection, hints, work=True)
+        self._hints.told(hints, work=True)
+        return job
+
+    async def fail(self, job_id: str, epoch: int) -> None:
+        """Ends a job that can't go on. Nothing happens if it is no longer this claim's."""
+        async with self._database.write() as connection:
+            row = await self._locked(connection, job_id)
+            if row is None or row.status in TERMINAL_WORDS or row.epoch != epoch:
+                return
+            _, hint = await self._end(connection, row, Status.FAILED)
+            await self._hints.tell_in(connection, [hint], work=True)
+        self._hints.told([hint], work=True)
+
+    async def fleet(self) -> Fleet:
+        """The workers on this database."""
+        if self._database.sqlite:
+            load = self._load
+            if load is None:
+                return Fleet()
+            return Fleet(1, load.triton_up, load.triton_loaded, load.in_flight)
+        async with self._database.read() as connection:
+            now = await self._database_now(connection)
+            live = select(workers).where(workers.c.beat_at > now - self._lease_s)
+            found = (await connection.execute(live)).all()
+        return Fleet(
+            workers=len(found),
+            triton_up=any(row.triton_up for row in found),
+            triton_loaded=any(row.triton_loaded for row in found),
+            in_flight=sum(row.in_flight for row in found),
+        )
+
+    async def _full(self, connection: AsyncConnection, worker_id: str, max_jobs: int) -> bool:
+        """Whether this worker may take no further job: there are enough, or another one should have it."""
+        held = select(jobs.c.worker, func.count()).where(jobs.c.status.in_(OPEN_WORDS), self._held)
+        counts: dict[str, int] = {
+            row[0]: row[1] for row in await connection.execute(held.group_by(jobs.c.worker))
+        }
+        if sum(counts.values()) >= max_jobs:
+            return True
+        if self._database.sqlite:
+            return False
+        now = await self._database_now(connection)
+        able = select(workers.c.id).where(
+            workers.c.id != worker_id, workers.c.beat_at > now - self._lease_s, workers.c.triton_up
+        )
+        fewest = min(
+            (counts.get(other, 0) for other in await connection.scalars(able)),
+            default=counts.get(worker_id, 0),
+        )
+        if counts.get(worker_id, 0) <= fewest:
+            return False
+        waiting = select(func.min(jobs.c.created_at)).where(jobs.c.status.in_(OPEN_WORDS), ~self._held)
+        oldest = await connection.scalar(waiting)
+        return oldest is not None and self._clock.now() - oldest < LEAVE_TO_OTHERS_S
+
+    async def _locked(self, connection: AsyncConnection, job_id: str) -> Row[Any] | None:
+        query = select(jobs, self._held.label("held")).where(jobs.c.id == job_id).with_for_update()
+        return (await connection.execute(query)).one_or_none()
+
+    async def _end(self, connection: AsyncConnection, row: Row[Any], status: Status) -> tuple[Job, JobHint]:
+        return await end_job(connection, row, status, now=self._clock.now(), ttl_s=self._job_ttl_s)
+
+    async def _lock(self, connection: AsyncConnection) -> None:
+        if not self._database.sqlite:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({CLAIMING})"))
+
+    @staticmethod
+    async def _database_now(connection: AsyncConnection) -> float:
+        return float((await connection.execute(text(f"SELECT {CLOCK}"))).scalar_one())
+
+
+def _open_of(worker_id: str) -> ColumnElement[bool]:
+    return and_(jobs.c.worker == worker_id, jobs.c.status.in_(OPEN_WORDS))
+
+
+def _head_start() -> ColumnElement[float]:
+    return case(
+        *((jobs.c.priority == priority.value, seconds) for priority, seconds in HEAD_START_S.items()),
+        else_=0.0,
+    )

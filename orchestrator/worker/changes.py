@@ -1,0 +1,54 @@
+"""What the worker wants to be written, on its way to the committer."""
+
+import asyncio
+
+from orchestrator.store.committing import Change
+
+MAX_PENDING = 64
+
+
+class Changes:
+    """A queue with a bound that who fills it looks at: an item in flight can't be asked to come later."""
+
+    def __init__(self) -> None:
+        self._pending: list[Change] = []
+        self._unwritten = 0
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self.hurry = asyncio.Event()  # somebody waits for the next commit
+
+    @property
+    def full(self) -> bool:
+        """No more work should be started: what is finished waits to be written."""
+        return self._unwritten >= MAX_PENDING
+
+    def put(self, change: Change) -> None:
+        self._pending.append(change)
+        self._unwritten += 1
+        self._drained.clear()
+        self._filled.set()
+        if change.job.terminal:
+            self.hurry.set()
+
+    async def take(self) -> list[Change]:
+        """All there are; waits for the first one."""
+        await self._filled.wait()
+        self._filled.clear()
+        changes, self._pending = self._pending, []
+        return changes
+
+    def nudge(self) -> None:
+        """Has `take` return, though there may be nothing."""
+        self._filled.set()
+
+    def settled(self, count: int) -> None:
+        """So many of those taken are written, or will never be."""
+        self._unwritten -= count
+        if self._unwritten == 0:
+            self._drained.set()
+
+    async def drained(self) -> None:
+        """Returns when all that was put is settled."""
+        self.hurry.set()
+        await self._drained.wait()

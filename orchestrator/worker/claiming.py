@@ -1,0 +1,144 @@
+"""Keeps this worker's claims alive, takes up jobs while there is room, and hands them over at the end."""
+
+import asyncio
+import time
+from uuid import uuid4
+
+import structlog
+
+from orchestrator.config import Settings
+from orchestrator.errors import StoreUnavailableError, UnreadableJobError
+from orchestrator.inbox import Inbox
+from orchestrator.observability.logs import where
+from orchestrator.store import Store
+from orchestrator.store.claims import Claim, Load
+from orchestrator.store.committing import Committed
+from orchestrator.triton.pool import Pool
+from orchestrator.worker.active import ActiveJobs
+from orchestrator.worker.events import CancelRequested, Claimed, ClaimLost, Event, Shared
+from orchestrator.worker.worker import Worker
+
+BEATS_A_LEASE = 5
+BUSY_BEAT_S = 1.0
+SHARING_BEAT_S = 0.2
+"""While places move from one worker to another."""
+
+log = structlog.get_logger()
+
+
+class Claiming:
+    """One task that beats and claims. The worker hears of what it finds through its inbox."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: Store,
+        pool: Pool,
+        worker: Worker,
+        jobs: ActiveJobs,
+        inbox: Inbox[Event],
+    ) -> None:
+        self.worker_id = uuid4().hex
+        self._settings = settings
+        self._store = store
+        self._pool = pool
+        self._worker = worker
+        self._jobs = jobs
+        self._inbox = inbox
+        self._beat_at = time.monotonic()  # when the last beat that reached the database began
+        self._unread: dict[str, Claim] = {}  # claimed, and not yet handed to the worker
+        self._settled = True  # no places are on their way from one worker to another
+        self._stopping = asyncio.Event()
+
+    def committed(self, committed: Committed) -> None:
+        """A sink: where a job has ended there is room for another one."""
+        if any(change.job.terminal for change in committed.changes):
+            self._store.hints.told(work=True)
+
+    async def run(self) -> None:
+        """Works for as long as the service runs, but takes no job any more once it is stopping."""
+        while True:
+            try:
+                await self._beat()
+                await self._take_up()
+                while not self._stopping.is_set() and await self._claim():
+                    await self._take_up()
+                    await self._beat()
+            except StoreUnavailableError as error:
+                log.warning("beat_failed", reason=str(error))
+                self._give_up_if_late()
+            await self._store.hints.work(self._pause_s())
+
+    async def hand_over(self) -> None:
+        """Lets others have our jobs at once. Call it when all is written that shall be."""
+        self._stopping.set()
+        await self._store.claims.leave(self.worker_id)
+
+    def stop(self) -> None:
+        """Claims no more jobs."""
+        self._stopping.set()
+
+    async def _beat(self) -> None:
+        began = time.monotonic()
+        beat = await self._store.claims.beat(
+            self.worker_id,
+            Load(
+                places=max(self._worker.places, self._worker.in_flight),
+                in_flight=self._worker.in_flight,
+                weight=self._jobs.weight,
+                wanted=self._jobs.wanted,
+                triton_up=self._pool.up,
+                triton_loaded=self._pool.loaded.is_set(),
+                wants_isolation=self._worker.wants_isolation,
+            ),
+        )
+        self._beat_at = began
+        for job_id in list(self._jobs):
+            if job_id not in beat.held:
+                self._inbox.put(ClaimLost(job_id))
+            elif beat.held[job_id]:
+                self._inbox.put(CancelRequested(job_id))
+        for job_id in list(self._unread):
+            if job_id not in beat.held:
+                del self._unread[job_id]
+        self._settled = beat.settled
+        self._inbox.put(Shared(beat.places, beat.may_isolate))
+
+    async def _claim(self) -> bool:
+        """Claims what there is room for; false when there was nothing."""
+        claims = await self._store.claims.claim(self.worker_id, max_jobs=self._settings.max_concurrent_jobs)
+        self._unread.update((claim.job.id, claim) for claim in claims)
+        return bool(claims)
+
+    async def _take_up(self) -> None:
+        """Reads what is left of each claimed job, and has it worked on."""
+        for job_id, claim in list(self._unread.items()):
+            try:
+                unfinished = await self._store.reading.unfinished(claim.job)
+            except UnreadableJobError as error:
+                # Trying again won't help, and the other jobs must go on.
+                log.error(  # noqa: TRY400  a traceback's message might quote a text
+                    "job_unreadable", job_id=job_id, **where(error)
+                )
+                await self._store.claims.fail(job_id, claim.epoch)
+            else:
+                log.info("job_claimed", job_id=job_id, epoch=claim.epoch)
+                self._inbox.put(Claimed(claim, unfinished))
+                if claim.cancel:
+                    self._inbox.put(CancelRequested(job_id))
+            del self._unread[job_id]
+
+    def _give_up_if_late(self) -> None:
+        """Others may have our jobs by now: nothing more is sent for them."""
+        if self._store.shared and time.monotonic() - self._beat_at > self._settings.lease_s:
+            for job_id in list(self._jobs):
+                self._inbox.put(ClaimLost(job_id))
+
+    def _pause_s(self) -> float:
+        pause_s = self._settings.lease_s / BEATS_A_LEASE
+        if not self._store.shared:
+            return pause_s
+        if not self._settled:
+            return SHARING_BEAT_S
+        return min(pause_s, BUSY_BEAT_S if self._jobs else self._settings.poll_s)
