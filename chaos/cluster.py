@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import asyncpg
 import psutil
 
 from chaos.clock import move
@@ -122,6 +123,17 @@ class Cluster:
         for keeper in self._keepers:
             if keeper.done():
                 keeper.result()
+
+    async def claims(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """How often each of these jobs was claimed; nothing where only one orchestrator could."""
+        if self._database is None:
+            return {}
+        connection = await asyncpg.connect(self._database.url)
+        try:
+            found = await connection.fetch("SELECT id, epoch FROM jobs WHERE id = ANY($1::text[])", job_ids)
+        finally:
+            await connection.close()
+        return {row["id"]: row["epoch"] for row in found}
 
     async def inject(self, fault: Fault) -> bool:
         """Make one fault happen, and return when it is over; false where there was nothing to break."""

@@ -68,6 +68,16 @@ CLUSTER: Mapping[Kind, int] = {
     Kind.CLOCK_MOVED: 2,
 }
 """The same for several orchestrators on one database."""
+DISTURBANCES = frozenset(
+    {
+        Kind.ORCHESTRATOR_KILLED,
+        Kind.ORCHESTRATOR_PAUSED,
+        Kind.DATABASE_PARTED,
+        Kind.DATABASE_RESTARTED,
+        Kind.DATABASE_PAUSED,
+    }
+)
+"""Those after which others go on with an orchestrator's jobs."""
 OVERLAP_SHARE = 0.3
 """Of faults: those that come right after another one, while it is still being recovered from."""
 ALL_TARGETS_SHARE = 0.25

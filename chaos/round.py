@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from chaos.client import JobClient, open_session
 from chaos.cluster import Cluster
-from chaos.faults import Fault, draw_faults
+from chaos.faults import DISTURBANCES, Fault, draw_faults
 from chaos.progress import Progress
+from chaos.verdict import check_claims
 from chaos.workload import make_plans
 
 DEADLINE_S = 120.0
@@ -59,6 +60,9 @@ async def run_round(cluster: Cluster, seed: int, number: int) -> Outcome:
                     group.create_task(client.run())
         cluster.raise_if_broken()
         violations = [text for client in clients for text in client.violations()] + cluster.problems
+        disturbances = sum(fault.kind in DISTURBANCES for fault in faults)
+        for job_id, claims in (await cluster.claims([client.job_id for client in clients])).items():
+            violations += [f"job {job_id}: {text}" for text in check_claims(claims, disturbances)]
         cluster.problems.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_TIMEOUT_S):

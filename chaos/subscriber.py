@@ -83,6 +83,10 @@ class Subscriber:
         count = 0
         async with aclosing(messages(answer.content)) as incoming:
             async for event_id, data in incoming:
+                if json.loads(data)["event"] == "error":
+                    self._ended = True
+                    self.problems.append(f"after event {self.last}: {data.decode()}")
+                    return
                 self.events.append((event_id, data))
                 self._tell(json.loads(data)["data"].get("progress", {}).get("completed", 0))
                 count += 1

@@ -78,6 +78,17 @@ def check_agreement(path: str, answers: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def check_claims(claims: int, disturbances: int) -> list[str]:
+    """Whether a job changed hands no more often than something happened to who had it.
+
+    ``disturbances``: faults of the round that can take a job from an orchestrator that lives. Each may do so
+    twice, as one that lost its database may claim a job and lose it again.
+    """
+    if claims <= 1 + 2 * disturbances:
+        return []
+    return [f"it was claimed {claims} times, though only {disturbances} faults took jobs away"]
+
+
 def results_in(events: Events) -> list[dict[str, Any]]:
     return [result for _, data in events for result in json.loads(data)["data"].get("results", [])]
 
