@@ -50,7 +50,7 @@ class Window:
             self._recorder.took(ITEM, took_s, size)
 
 
-class GrpcWay:
+class GrpcClient:
     """Each class is a stream of its own, over one connection."""
 
     def __init__(self, url: str, recorder: Recorder, in_flight: int) -> None:
@@ -105,7 +105,7 @@ class GrpcWay:
             requests.put(request)
 
 
-class GenerateWay:
+class GenerateClient:
     """As many calls at once as the window has places."""
 
     def __init__(self, url: str, recorder: Recorder, in_flight: int) -> None:
