@@ -92,6 +92,13 @@ class Request:
     def fail(self, error: str) -> None:
         happened.append(error)
 
+    def get_response_sender(self) -> Request:
+        return self
+
+    def send(self, error: str, flags: int) -> None:
+        del flags
+        self.fail(error)
+
 
 def backend_with(engine: Engine, *, checks_health: bool) -> Any:
     """A backend whose engine is ``engine``."""
@@ -132,6 +139,23 @@ def check_failure() -> None:
     assert all("unhealthy vLLM engine: broken" in error for error in happened if "unload" not in error)
 
 
+def check_asking_again() -> None:
+    """A server that refuses to unload isn't asked again by each request that comes meanwhile."""
+    global refusals
+    happened.clear()
+    refusals, backend.UNLOAD_AGAIN_S = 1, 3600.0
+
+    def fail() -> None:
+        raise RuntimeError("broken")
+
+    served = backend_with(Engine(fail), checks_health=True)
+    served._engine.submit(Request(0))
+    wait_until(lambda: any("broken" in what for what in happened))
+    served.execute([Request(number) for number in range(50)])
+    assert happened.count("refused to unload") == 1
+    assert len(happened) == 1 + 1 + 50
+
+
 def check_order() -> None:
     """The model is unloaded before the first request hears of it; without the health check, never."""
     for checks_health, expected in ((True, ["unloaded gemma2"]), (False, [])):
@@ -167,6 +191,7 @@ def check_hanging() -> None:
 
 if __name__ == "__main__":
     check_failure()
+    check_asking_again()
     check_order()
     check_hanging()
     print("the same")

@@ -35,8 +35,8 @@ class Engine(Protocol):
     engine_core: Any
 
 
-class Job(Protocol):
-    """A request that the engine thread works on."""
+class Request(Protocol):
+    """What the engine thread works on."""
 
     id: str
     prompt: Any
@@ -46,12 +46,12 @@ class Job(Protocol):
 class Handler(Protocol):
     """Told of everything that happens, in the sender thread alone; to ``rest`` twice a second."""
 
-    def output(self, job: Any, output: RequestOutput) -> None: ...
-    def refused(self, job: Any, error: Exception) -> None: ...
-    def engine_failed(self, jobs: list[Any], error: BaseException) -> None: ...
-    def is_cancelled(self, job: Any) -> bool: ...
+    def output(self, request: Any, output: RequestOutput) -> None: ...
+    def refused(self, request: Any, error: Exception) -> None: ...
+    def engine_failed(self, requests: list[Any], error: BaseException) -> None: ...
+    def is_cancelled(self, request: Any) -> bool: ...
     def rest(self) -> None: ...
-    def cancelled(self, job: Any) -> None: ...
+    def cancelled(self, request: Any) -> None: ...
 
 
 class EngineThread:
@@ -60,7 +60,7 @@ class EngineThread:
     def __init__(self, build: Callable[[], Engine], handler: Handler, *, max_pending: int) -> None:
         """Build the engine in its thread and return when it can serve; raises what ``build`` raised."""
         self._build, self._handler, self._max_pending = build, handler, max_pending
-        # Both are bounded by max_pending: what is in them belongs to a pending job.
+        # Both are bounded by max_pending: what is in them belongs to a pending request.
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._pending: dict[str, Any] = {}
@@ -87,20 +87,20 @@ class EngineThread:
         """Whether requests are in work or wait."""
         return bool(self._pending)
 
-    def submit(self, job: Job) -> bool:
-        """Queue a job. False where the engine has failed or too many wait already: then nothing happens."""
+    def submit(self, request: Request) -> bool:
+        """Queue ``request``. False where the engine has failed or too many wait: then nothing happens."""
         with self._lock:
             if not self.healthy or len(self._pending) >= self._max_pending:
                 return False
-            self._pending[job.id] = job
-        self._commands.put(partial(self._add, job))
+            self._pending[request.id] = request
+        self._commands.put(partial(self._add, request))
         return True
 
     def close(self, timeout_s: float) -> list[Any]:
         """Let what runs finish for up to ``timeout_s``, then end both threads.
 
-        Returns the jobs that had no answer by then; the caller answers them. A thread that hangs is left to
-        itself after ``timeout_s`` more.
+        Returns the requests that had no answer by then; the caller answers them. A thread that hangs is left
+        to itself after ``timeout_s`` more.
         """
         if self._engine_thread.is_alive():
             self._commands.put(None)
@@ -155,33 +155,33 @@ class EngineThread:
             else:
                 command()
 
-    def _add(self, job: Job) -> None:
+    def _add(self, request: Request) -> None:
         assert self._engine is not None
         try:
-            self._engine.add_request(job.id, job.prompt, job.params)
+            self._engine.add_request(request.id, request.prompt, request.params)
         except Exception as error:  # noqa: BLE001  one bad prompt must not end the engine for the others
             # A part of it may be there: the first of several sequences, or all but its grammar.
-            self._engine.abort_request([job.id])
-            self._forget(job)
-            self._events.put(partial(self._handler.refused, job, error))
+            self._engine.abort_request([request.id])
+            self._forget(request)
+            self._events.put(partial(self._handler.refused, request, error))
 
     def _emit(self, output: RequestOutput) -> None:
-        job = self._pending.get(output.request_id)
-        if job is None:
+        request = self._pending.get(output.request_id)
+        if request is None:
             return
         if output.finished:
-            self._forget(job)
-        self._events.put(partial(self._handler.output, job, output))
+            self._forget(request)
+        self._events.put(partial(self._handler.output, request, output))
 
-    def _forget(self, job: Job) -> None:
+    def _forget(self, request: Request) -> None:
         with self._lock:
-            self._pending.pop(job.id, None)
+            self._pending.pop(request.id, None)
 
-    def _abort(self, job: Job) -> None:
-        if self._engine is not None and job.id in self._pending:
-            self._engine.abort_request([job.id])
-            self._forget(job)
-            self._events.put(partial(self._handler.cancelled, job))
+    def _abort(self, request: Request) -> None:
+        if self._engine is not None and request.id in self._pending:
+            self._engine.abort_request([request.id])
+            self._forget(request)
+            self._events.put(partial(self._handler.cancelled, request))
 
     def _abort_all(self) -> None:
         if self._engine is not None:
@@ -222,7 +222,7 @@ class EngineThread:
     def _find_cancelled(self, asked: set[str]) -> None:
         with self._lock:
             waiting = list(self._pending.values())
-        for job in waiting:
-            if job.id not in asked and self._handler.is_cancelled(job):
-                asked.add(job.id)
-                self._commands.put(partial(self._abort, job))
+        for request in waiting:
+            if request.id not in asked and self._handler.is_cancelled(request):
+                asked.add(request.id)
+                self._commands.put(partial(self._abort, request))
