@@ -20,8 +20,10 @@ from vllm.outputs import RequestOutput
 
 logger = logging.getLogger(__name__)
 
-CANCEL_CHECK_S = 0.5
-"""How often each waiting request is asked whether its client has gone."""
+REST_S = 0.5
+"""How often the handler may do what can wait."""
+RESTS_A_CHECK = 4
+"""How often, in rests, each waiting request is asked whether its client has gone: a call into the server."""
 
 
 class Engine(Protocol):
@@ -130,8 +132,8 @@ class EngineThread:
         try:
             while not (closing and not engine.has_unfinished_requests()):
                 closing = self._obey(block=not closing and not engine.has_unfinished_requests()) or closing
-                for output in engine.step() if engine.has_unfinished_requests() else ():
-                    self._emit(output)
+                if engine.has_unfinished_requests():
+                    self._emit(engine.step())
         except BaseException as error:  # noqa: BLE001  whatever ends the engine must be told to every client
             with self._lock:
                 self.failure = error
@@ -165,13 +167,17 @@ class EngineThread:
             self._forget(request)
             self._events.put(partial(self._handler.refused, request, error))
 
-    def _emit(self, output: RequestOutput) -> None:
-        request = self._pending.get(output.request_id)
-        if request is None:
-            return
-        if output.finished:
-            self._forget(request)
-        self._events.put(partial(self._handler.output, request, output))
+    def _emit(self, outputs: list[RequestOutput]) -> None:
+        """Hand a step's outputs on at once: the sender wakes once, and takes the interpreter once."""
+        told = []
+        with self._lock:
+            for output in outputs:
+                if (request := self._pending.get(output.request_id)) is not None:
+                    told.append((request, output))
+                    if output.finished:
+                        del self._pending[output.request_id]
+        if told:
+            self._events.put(partial(self._tell, told))
 
     def _forget(self, request: Request) -> None:
         with self._lock:
@@ -189,12 +195,20 @@ class EngineThread:
 
     # --- the sender's thread ---
 
+    def _tell(self, told: list[tuple[Any, RequestOutput]]) -> None:
+        for request, output in told:
+            try:
+                self._handler.output(request, output)
+            except Exception:
+                # The others must have theirs.
+                logger.exception("A response could not be sent.")
+
     def _send(self) -> None:
         asked: set[str] = set()
-        next_check = time.monotonic() + CANCEL_CHECK_S
+        rests, next_rest = 0, time.monotonic() + REST_S
         while True:
             try:
-                event = self._events.get(timeout=max(0.0, next_check - time.monotonic()))
+                event = self._events.get(timeout=max(0.0, next_rest - time.monotonic()))
                 if event is None:
                     return
                 event()
@@ -203,18 +217,20 @@ class EngineThread:
             except Exception:
                 # Without this thread nobody would be answered any more.
                 logger.exception("A response could not be sent.")
-            if time.monotonic() >= next_check:
-                self._rest(asked)
-                next_check = time.monotonic() + CANCEL_CHECK_S
+            if time.monotonic() >= next_rest:
+                rests += 1
+                self._rest(asked, check=rests % RESTS_A_CHECK == 0)
+                next_rest = time.monotonic() + REST_S
 
-    def _rest(self, asked: set[str]) -> None:
-        """Look after clients, and let the handler do what can wait."""
+    def _rest(self, asked: set[str], *, check: bool) -> None:
+        """Let the handler do what can wait; with ``check`` look after clients that have gone."""
         if os.getppid() != self._server:
             # Killed, the server can't end its model processes; one that generates would go on.
             os._exit(1)
         try:
-            asked &= self._pending.keys()
-            self._find_cancelled(asked)
+            if check:
+                asked &= self._pending.keys()
+                self._find_cancelled(asked)
             self._handler.rest()
         except Exception:
             logger.exception("What can wait could not be done.")
