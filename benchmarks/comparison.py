@@ -13,8 +13,8 @@ from benchmarks.sides.side import Outcome
 LIMIT = "a"
 """The side that the others are held against."""
 TITLES = {
-    "a": "`LLM.generate`, all at once: the limit of vLLM as it is",
-    "a+": "the same with our replacements: the limit of our engine",
+    "a": "`LLM.generate`, all at once: vLLM's limit",
+    "a+": "the same with our replacements: our engine's limit",
     "b": "`LLM.generate`, ten by ten",
     "b'": "our ensemble, ten by ten",
     "c": "vLLM's OpenAI server",
