@@ -84,7 +84,9 @@ class Admission:
             raise NotLoadedError
         if not self._committer.healthy:
             raise StoreUnavailableError("the database can't be written")
-        backlog = await self.backlog()
+        if (await self.backlog()).jobs < self._settings.room:
+            return
+        backlog = await self.backlog(age_s=0.0)  # nobody is refused for what was true a moment ago
         if backlog.jobs >= self._settings.room:
             raise QueueFullError(next_end_s(backlog.left, self._rate))
 

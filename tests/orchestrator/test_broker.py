@@ -84,8 +84,8 @@ async def started(at: Process, total: int, batch_size: int = 1) -> tuple[Job, Ba
 async def until(condition: Callable[[], bool]) -> None:
     """Returns once it holds."""
     async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.01)  # noqa: ASYNC110  nothing tells of it
+        while not condition():  # noqa: ASYNC110  it tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def until_followed(broker: Broker, count: int) -> None:

@@ -151,6 +151,8 @@ async def test_no_student_and_no_job_is_in_the_metrics(start: Start, scripted_tr
             for name, value in sample.labels.items():
                 if name == "le":
                     assert NUMBER.fullmatch(value)
+                elif name == "server":
+                    assert value == scripted_triton.grpc_url
                 else:
                     assert value in (routes if name == "route" else LABELS[name]), (name, value)
 
@@ -170,9 +172,9 @@ def test_every_code_that_can_be_given_is_known() -> None:
     """The codes named in the models' and the orchestrator's sources are those that have a label."""
     sources: list[Path] = [
         *ROOT.glob("model_repository/p*process/1/*.py"),
-        *(ROOT / "orchestrator").glob("*.py"),
+        *(ROOT / "orchestrator").rglob("*.py"),
     ]
-    given = re.compile(r'\b(?:failed|RefusedError|ItemError|Refusal|_again)\(\s*(?:attempt, )?"([a-z_]+)"')
+    given = re.compile(r'\b(?:failed|RefusedError|ItemError|Refusal|_again)\(\s*(?:delivery, )?"([a-z_]+)"')
     found = {code for path in sources for code in given.findall(path.read_text(encoding="utf-8"))}
     for path in sources:
         found |= set(re.findall(r'"(\w+_too_long)"', path.read_text(encoding="utf-8")))

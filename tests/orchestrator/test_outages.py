@@ -96,8 +96,9 @@ async def test_a_poison_item_fails_alone(start: Start, own_scripted_triton: Trit
     assert heard.final["failed_items"] == 1
     failed = [result for result in heard.results if result["status"] == "failed"]
     assert [(result["index"], result["error"]["code"]) for result in failed] == [(7, "model_crashed")]
-    assert failed[0]["attempts"] == 3
-    assert len(restarts) >= 3
+    # In the company of others, in a small group, and three times alone.
+    assert failed[0]["attempts"] == 5
+    assert len(restarts) >= 5
     assert sorted(result["index"] for result in heard.results) == list(range(40))
 
 

@@ -83,16 +83,17 @@ def test_a_hanging_suspect_stops_others_for_a_slot_only() -> None:
     isolation, server, items = make(1)
     assert send(isolation, 0.0, [server]) == items
     assert items[0].suspicion.alone
-    isolation.next(9.9, [server], True)
-    assert isolation.reserved is server
-    isolation.next(10.0, [server], True)
-    assert isolation.reserved is None
+    others_wait = []
+    for now in (9.9, 10.0):
+        isolation.next(now, [server], True)
+        others_wait.append(isolation.reserved is server)
+    assert others_wait == [True, False]
     assert [item.suspicion.alone for item in items] == [False]
     isolation.add(Item("later"), home=server)
-    isolation.next(19.9, [server], True)
+    assert send(isolation, 19.9, [server]) == []
     assert isolation.reserved is None
-    isolation.next(20.1, [server], True)
-    assert isolation.reserved is server
+    server.in_flight = 0
+    assert [item.name for item in send(isolation, 20.1, [server])] == ["later"]
 
 
 def test_those_of_a_group_that_met_a_death_go_one_by_one() -> None:
