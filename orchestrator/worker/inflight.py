@@ -78,6 +78,8 @@ class InFlight:
         # The seed follows from the number of strikes: only an answer that was no good is asked for anew. What
         # was lost on the way is asked for again, so that a crash changes no mark.
         self._pool.send(server, request_id, delivery.item, delivery.strikes + 1)
+        if self.isolation.reserved is server:
+            self._pool.doubt(server)  # a model that dies of it need not say so
 
     # What a server tells.
 

@@ -25,6 +25,7 @@ class Server:
     name: str
     up: bool = True
     in_flight: int = 0
+    heard_at: float = 0.0
 
 
 @dataclass
