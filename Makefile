@@ -12,7 +12,7 @@ CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_m
 BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm testkit/scripted/gemma2/1)
 
 .PHONY: help setup tools run test test-fast test-slow fuzz image-check chaos load bench bench-service bench-growth \
-	demo-model demo-eval \
+	bench-scale demo-model demo-eval \
 	lint format clean lock
 
 help: ## List these commands
@@ -24,7 +24,7 @@ setup: ## Install everything from the locks (a second run takes seconds)
 tools: ## Have a Prometheus at hand for its tests, unless one is installed
 	@$(PYTHON) tests/tools.py
 
-run: setup ## Start Triton and the orchestrator; Ctrl-C ends both
+run: setup ## Start Triton and the orchestrator; TRITONS=2 for two Tritons; Ctrl-C ends all
 	@$(VENV)/python -m local_stack
 
 test: setup tools ## Run the tests, on the real server
@@ -43,8 +43,8 @@ fuzz: setup ## Send requests made from /openapi.json, right and wrong ones; CASE
 image-check: setup ## Build the images' own steps on a Debian base, and start the service from there (root; minutes)
 	@$(VENV)/python -m tests.docker.image_check
 
-chaos: setup ## Kill everything at random moments; ROUNDS=200 for long
-	@$(VENV)/python -m chaos --rounds $(ROUNDS)
+chaos: setup ## Kill everything at random moments; ROUNDS=200 for long, CLUSTER=1 for several orchestrators
+	@$(VENV)/python -m chaos --rounds $(ROUNDS) $(if $(CLUSTER),--cluster)
 
 load: setup ## Load a stack of its own, and judge; SCENARIO=overload, MODEL=demo, URL=http://... for a running one
 	@$(VENV)/python -m loadtest --model $(MODEL) $(if $(URL),--url $(URL)) $(if $(SCENARIO),--scenario $(SCENARIO))
@@ -59,6 +59,9 @@ bench-service: setup ## Measure latency, memory and fairness of the whole path, 
 
 bench-growth: setup ## Measure how cost grows with items, with jobs at once and with long answers
 	@$(VENV)/python -m benchmarks.growth
+
+bench-scale: setup ## Measure several orchestrators on one PostgreSQL, and two Tritons, without a language model
+	@$(VENV)/python -m benchmarks.scale
 
 demo-model: setup ## Train the demo model again (40 minutes on one core)
 	@.venv-server/bin/python -m demo_model.train

@@ -4,6 +4,11 @@ Several jobs a round, each with subscribers that drop and return, go through the
 Triton with the scripted model. Meanwhile the orchestrator is killed and started again on the same database,
 Triton or one of its model processes is killed, and the stream between the two is cut. What the clients
 received is then held against what the contract promises.
+
+With ``--cluster`` there are several orchestrators and Tritons on one PostgreSQL, and clients go from one to
+the other. Orchestrators are also stopped for longer than a lease and go on then, are parted from the database
+or from Tritons while their connections stay open, and have their clocks moved; the database is restarted or
+stopped for a while.
 """
 
 from __future__ import annotations
@@ -17,9 +22,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from chaos.planted import PLANTS
-from chaos.round import Outcome, play
-from chaos.stage import Stage
+from chaos.cluster import Cluster
+from chaos.planted import CLUSTER_PLANTS, PLANTS
+from chaos.round import Outcome, run_round
 
 SHOWN_VIOLATIONS = 8
 SHOWN_CHARS = 1500
@@ -27,17 +32,17 @@ MAX_KEPT_LOGS = 10
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Play all rounds; the number of violations."""
+    """Run all rounds; the number of violations."""
     run_dir: Path = options.run_dir
     print(f"chaos: {options.rounds} rounds with seed {options.seed}, logs in {run_dir}", flush=True)
     outcomes: list[Outcome] = []
-    async with Stage(run_dir, options.plant) as stage:
+    async with Cluster(run_dir, clustered=options.cluster, plant=options.plant) as cluster:
         for number in range(options.first, options.first + options.rounds):
-            outcomes.append(await play(stage, options.seed, number))
+            outcomes.append(await run_round(cluster, options.seed, number))
             report(outcomes[-1])
             if outcomes[-1].violations and sum(bool(o.violations) for o in outcomes) <= MAX_KEPT_LOGS:
                 keep_logs(run_dir, number)
-        restarts = stage.triton_restarts
+        restarts = cluster.triton_restarts
     summarise(outcomes, restarts)
     return sum(len(outcome.violations) for outcome in outcomes)
 
@@ -78,11 +83,14 @@ def summarise(outcomes: list[Outcome], restarts: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--first", type=int, default=1, help="number of the first round, to play one again")
+    parser.add_argument("--first", type=int, default=1, help="number of the first round, to run one again")
+    parser.add_argument("--cluster", action="store_true", help="several of everything, on PostgreSQL")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--plant", choices=sorted(PLANTS), help="build this bug into the orchestrator")
     parser.add_argument("--run-dir", type=Path, help="where logs and the database go (default: a new folder)")
     options = parser.parse_args(arguments)
+    if options.plant in CLUSTER_PLANTS and not options.cluster:
+        parser.error(f"--plant {options.plant} shows with --cluster alone")
     options.run_dir = options.run_dir or Path(tempfile.mkdtemp(prefix="avalua-chaos-"))
     return 1 if asyncio.run(run(options)) else 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import aiohttp
 
 from chaos.progress import Progress
 from chaos.subscriber import RETRY_S, Subscriber
-from chaos.verdict import check_results, check_subscriber, check_whole
+from chaos.verdict import check_agreement, check_results, check_subscriber, check_whole
 from chaos.workload import JobPlan
 
 CALL_TIMEOUT_S = 10.0
@@ -36,15 +36,16 @@ class JobClient:
     def __init__(
         self,
         plan: JobPlan,
-        base: str,
+        urls: Sequence[str],
         session: aiohttp.ClientSession,
         progress: Progress,
         rng: random.Random,
     ) -> None:
+        """``urls``: of the processes that serve HTTP. Every call goes to any of them."""
         self.plan = plan
         self.subscribers: list[Subscriber] = []
         self.job_id = ""
-        self._base = base
+        self._urls = urls
         self._session = session
         self._progress = progress
         self._rng = rng
@@ -66,8 +67,8 @@ class JobClient:
         await asyncio.gather(*(each.listen() for each in first), self._come_late(late))
         # One more who reads it all when it is over, and the same as one answer.
         await self._subscriber("replay").listen()
-        self._results = await self._call("GET", f"/results/{self.job_id}")
-        self._status = await self._call("GET", f"/status/{self.job_id}")
+        self._results = await self._everywhere(f"/results/{self.job_id}")
+        self._status = await self._everywhere(f"/status/{self.job_id}")
         if (again := await self._submit()) != self.job_id:
             self._problems.append(f"the same Idempotency-Key gave another job, {again}")
         self._finished = True
@@ -111,10 +112,11 @@ class JobClient:
     def _subscriber(self, name: str, *, drops: bool = False) -> Subscriber:
         subscriber = Subscriber(
             name,
-            f"{self._base}/stream/{self.job_id}",
+            [f"{url}/stream/{self.job_id}" for url in self._urls],
             self._session,
             heard=lambda completed: self._progress.heard(self.plan.name, completed),
-            rng=random.Random(self._rng.random()) if drops else None,  # noqa: S311
+            rng=random.Random(self._rng.random()),  # noqa: S311
+            drops=drops,
         )
         self.subscribers.append(subscriber)
         return subscriber
@@ -126,11 +128,19 @@ class JobClient:
         answer = await self._call("POST", "/evaluate", json=body, headers={"Idempotency-Key": key})
         return str(answer["job_id"])
 
-    async def _call(self, method: str, path: str, **options: Any) -> Any:
+    async def _everywhere(self, path: str) -> Any:
+        """The answer of every process, which must be the same."""
+        answers = {url: await self._call("GET", path, url) for url in self._urls}
+        self._problems += check_agreement(path, answers)
+        return answers[self._urls[0]]
+
+    async def _call(self, method: str, path: str, url: str = "", **options: Any) -> Any:
+        """The answer of the process at ``url``, or of whichever gives one; the caller has a deadline."""
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         while True:
             try:
-                request = self._session.request(method, self._base + path, timeout=timeout, **options)
+                base = url or self._rng.choice(self._urls)
+                request = self._session.request(method, base + path, timeout=timeout, **options)
                 async with request as answer:
                     if answer.status not in AWAY:
                         answer.raise_for_status()

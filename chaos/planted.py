@@ -1,59 +1,90 @@
-"""``python -m chaos.planted NAME``: the real orchestrator with one bug built in, for chaos to find."""
+"""Bugs to build into the real orchestrator, for chaos to find. Each function changes its classes in place."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from orchestrator.__main__ import main
+from sqlalchemy import select, update
+
 from orchestrator.jobs import Job
 from orchestrator.jobs.events import BatchComplete
-from orchestrator.store import Store
-from orchestrator.store.store import Unfinished
+from orchestrator.store.claims import Beat, Claims
+from orchestrator.store.committing import Committing
+from orchestrator.store.fleet import Load
+from orchestrator.store.reading import Reading, Unfinished
+from orchestrator.store.tables import jobs
 
 
 def swap() -> None:
     """In each batch two students get each other's mark and feedback."""
-    payload = BatchComplete.payload
+    as_dict = BatchComplete.as_dict
 
-    def swapped(batch: BatchComplete) -> bytes:
+    def swapped(batch: BatchComplete) -> dict[str, Any]:
         results = list(batch.results)
         good = [place for place, result in enumerate(results) if not result.failed]
         if len(good) > 1:
             one, other = results[good[0]], results[good[-1]]
             results[good[0]] = replace(one, nota=other.nota, feedback=other.feedback)
             results[good[-1]] = replace(other, nota=one.nota, feedback=one.feedback)
-        return payload(replace(batch, results=tuple(results)))
+        return as_dict(replace(batch, results=tuple(results)))
 
-    BatchComplete.payload = swapped  # type: ignore[method-assign, assignment]
+    BatchComplete.as_dict = swapped  # type: ignore[method-assign, assignment]
 
 
 def resend() -> None:
-    """After a restart an item whose result is on disk is graded again."""
-    unfinished = Store.unfinished
+    """Whoever goes on with a job grades an item again whose result is in the database."""
+    unfinished = Reading.unfinished
 
-    async def forgetful(store: Store, job: Job) -> Unfinished:
-        known = await unfinished(store, job)
+    async def forgetful(reading: Reading, job: Job) -> Unfinished:
+        known = await unfinished(reading, job)
         return replace(known, finished=set(sorted(known.finished)[1:]))
 
-    Store.unfinished = forgetful  # type: ignore[method-assign, assignment]
+    Reading.unfinished = forgetful  # type: ignore[method-assign, assignment]
 
 
 def skip() -> None:
-    """Who reads events from the store never gets the second one."""
-    events = Store.events
+    """Who reads events from the database never gets the second one."""
+    events = Reading.events
 
     async def incomplete(
-        store: Store, job_id: str, after: int, limit: int | None = None
+        reading: Reading, job_id: str, after: int, limit: int | None = None
     ) -> list[tuple[int, bytes]]:
-        return [event for event in await events(store, job_id, after, limit) if event[0] != 2]
+        return [event for event in await events(reading, job_id, after, limit) if event[0] != 2]
 
-    Store.events = incomplete  # type: ignore[method-assign, assignment]
+    Reading.events = incomplete  # type: ignore[method-assign, assignment]
 
 
-PLANTS: dict[str, Callable[[], None]] = {"swap": swap, "resend": resend, "skip": skip}
+def no_fence() -> None:
+    """A commit goes through whoever has claimed the job since."""
+    Committing._check_epochs = lambda *_: None  # type: ignore[method-assign]
 
-if __name__ == "__main__":
-    PLANTS[sys.argv[1]]()
-    sys.exit(main())
+
+def no_heartbeat() -> None:
+    """A worker never renews the leases of its jobs, and works on as if it had."""
+    beat = Claims.beat
+
+    async def unrenewed(claims: Claims, worker_id: str, load: Load) -> Beat:
+        mine = select(jobs.c.id, jobs.c.lease_until).where(jobs.c.worker == worker_id)
+        async with claims._database.read() as connection:
+            leases = (await connection.execute(mine)).all()
+        heard = await beat(claims, worker_id, load)
+        async with claims._database.write() as connection:
+            for job_id, lease_until in leases:
+                own = (jobs.c.id == job_id) & (jobs.c.worker == worker_id)
+                await connection.execute(update(jobs).where(own).values(lease_until=lease_until))
+        return heard
+
+    Claims.beat = unrenewed  # type: ignore[method-assign, assignment]
+
+
+PLANTS: dict[str, Callable[[], None]] = {
+    "swap": swap,
+    "resend": resend,
+    "skip": skip,
+    "no-fence": no_fence,
+    "no-heartbeat": no_heartbeat,
+}
+CLUSTER_PLANTS = frozenset({"no-fence", "no-heartbeat"})
+"""Those that show only where several orchestrators share a database."""

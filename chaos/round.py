@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from chaos.client import JobClient, open_session
-from chaos.faults import Fault, Kind, draw_faults
+from chaos.cluster import Cluster
+from chaos.faults import DISTURBANCES, Fault, draw_faults
 from chaos.progress import Progress
-from chaos.stage import Stage
+from chaos.verdict import check_claims
 from chaos.workload import make_plans
 
 DEADLINE_S = 120.0
@@ -34,18 +35,18 @@ class Outcome:
     violations: tuple[str, ...]
 
 
-async def play(stage: Stage, seed: int, number: int) -> Outcome:
-    """Play round ``number``: the same ``seed`` and number give the same jobs and faults again."""
+async def run_round(cluster: Cluster, seed: int, number: int) -> Outcome:
+    """Run round ``number``: the same ``seed`` and number give the same jobs and faults again."""
     rng = random.Random(f"{seed}-{number}")  # noqa: S311  repeatable, not secret
     plans = make_plans(number, rng)
     poison = sum(plan.poison for plan in plans)
-    faults = draw_faults(rng, poison=poison > 0)
+    faults = draw_faults(rng, cluster.most)
     progress = Progress(sum(len(plan.items) for plan in plans))
     kinds: Counter[str] = Counter({"poison item": poison} if poison else {})
     started = time.monotonic()
     async with open_session() as session:
         clients = [
-            JobClient(plan, stage.url, session, progress, random.Random(rng.random()))  # noqa: S311
+            JobClient(plan, cluster.urls, session, progress, random.Random(rng.random()))  # noqa: S311
             for plan in plans
         ]
         with suppress(TimeoutError):  # a job that did not end says so itself
@@ -53,12 +54,16 @@ async def play(stage: Stage, seed: int, number: int) -> Outcome:
                 asyncio.timeout(POISON_DEADLINE_S if poison else DEADLINE_S),
                 asyncio.TaskGroup() as group,
             ):
-                group.create_task(_direct(stage, faults, progress, rng, kinds))
+                for fault in faults:
+                    group.create_task(_inject(cluster, fault, progress, kinds))
                 for client in clients:
                     group.create_task(client.run())
-        stage.raise_if_broken()
-        violations = [text for client in clients for text in client.violations()] + stage.problems
-        stage.problems.clear()
+        cluster.raise_if_broken()
+        violations = [text for client in clients for text in client.violations()] + cluster.problems
+        disturbances = sum(fault.kind in DISTURBANCES for fault in faults)
+        for job_id, claims in (await cluster.claims([client.job_id for client in clients])).items():
+            violations += [f"job {job_id}: {text}" for text in check_claims(claims, disturbances)]
+        cluster.problems.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_TIMEOUT_S):
                 for client in clients:
@@ -75,12 +80,8 @@ async def play(stage: Stage, seed: int, number: int) -> Outcome:
     )
 
 
-async def _direct(
-    stage: Stage, faults: list[Fault], progress: Progress, rng: random.Random, kinds: Counter[str]
-) -> None:
-    """Make each fault happen at its moment, and count those that did."""
-    for fault in faults:
-        await progress.reached(fault.at)
-        await asyncio.sleep(fault.delay_s)
-        kind: Kind = fault.kind
-        kinds[kind.value] += await stage.inflict(kind, rng)
+async def _inject(cluster: Cluster, fault: Fault, progress: Progress, kinds: Counter[str]) -> None:
+    """Make a fault happen at its moment, and count it where it did."""
+    await progress.reached(fault.at)
+    await asyncio.sleep(fault.delay_s)
+    kinds[fault.kind.value] += await cluster.inject(fault)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 import aiohttp
@@ -21,21 +21,26 @@ class Subscriber:
     def __init__(
         self,
         name: str,
-        url: str,
+        urls: Sequence[str],
         session: aiohttp.ClientSession,
         *,
         heard: Callable[[int], None],
-        rng: random.Random | None = None,
+        rng: random.Random,
+        drops: bool = False,
     ) -> None:
-        """``heard`` is told how many results are known. With ``rng`` it drops the connection at will."""
+        """``urls``: of the job's stream, at each process that serves it. A connection goes to any of them.
+
+        ``heard`` is told how many results are known. With ``drops`` it drops the connection at will.
+        """
         self.name = name
         self.events: list[tuple[int, bytes]] = []
         self.problems: list[str] = []
         self.drops = 0
-        self._url = url
+        self._urls = urls
         self._session = session
         self._tell = heard
         self._rng = rng
+        self._drops = drops
         self._ended = False
 
     @property
@@ -54,12 +59,13 @@ class Subscriber:
 
     async def _connect(self) -> None:
         headers, query = {}, {}
-        if self.last and self._rng is not None and self._rng.random() < 0.5:
+        if self.last and self._rng.random() < 0.5:
             query["last_event_id"] = str(self.last)
         elif self.last:
             headers["Last-Event-ID"] = str(self.last)
         final = bool(self.events) and is_final(self.events[-1][1])
-        async with self._session.get(self._url, headers=headers, params=query) as answer:
+        url = self._rng.choice(self._urls)
+        async with self._session.get(url, headers=headers, params=query) as answer:
             if answer.status == NO_CONTENT:
                 self._ended = True
                 if not final:
@@ -73,14 +79,18 @@ class Subscriber:
                 await self._read(answer)
 
     async def _read(self, answer: aiohttp.ClientResponse) -> None:
-        drop_after = self._rng.randint(1, 4) if self._rng is not None else None
+        drop_after = self._rng.randint(1, 4) if self._drops else None
         count = 0
         async with aclosing(messages(answer.content)) as incoming:
             async for event_id, data in incoming:
+                if json.loads(data)["event"] == "error":
+                    self._ended = True
+                    self.problems.append(f"after event {self.last}: {data.decode()}")
+                    return
                 self.events.append((event_id, data))
                 self._tell(json.loads(data)["data"].get("progress", {}).get("completed", 0))
                 count += 1
-                if count == drop_after and self._rng is not None:
+                if count == drop_after:
                     self.drops += 1
                     answer.close()
                     await asyncio.sleep(self._rng.uniform(0.0, 0.3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaos.workload import Expected, JobPlan
@@ -66,6 +66,27 @@ def check_results(results: Sequence[dict[str, Any]], plan: JobPlan) -> list[str]
         elif fault := _fault(result, plan.expected[result["index"]]):
             found.append(f"item {result['index']}: {fault}")
     return found
+
+
+def check_agreement(path: str, answers: Mapping[str, Any]) -> list[str]:
+    """Whether all processes, by their URLs, answer the same about a job that has ended."""
+    (first, reference), *others = answers.items()
+    return [
+        f"{path}: {url} answers {answer}, {first} {reference}"
+        for url, answer in others
+        if answer != reference
+    ]
+
+
+def check_claims(claims: int, disturbances: int) -> list[str]:
+    """Whether a job changed hands no more often than something happened to who had it.
+
+    ``disturbances``: faults of the round that can take a job from an orchestrator that lives. Each may do so
+    twice, as one that lost its database may claim a job and lose it again.
+    """
+    if claims <= 1 + 2 * disturbances:
+        return []
+    return [f"it was claimed {claims} times, though only {disturbances} faults took jobs away"]
 
 
 def results_in(events: Events) -> list[dict[str, Any]]:

@@ -19,8 +19,7 @@ from loadtest.recorder import ITEM, JOB, LoadError, Recorder
 from loadtest.service import AWAY, CONNECT_TIMEOUT_S, JSON, open_client
 from loadtest.texts import Item
 from orchestrator import jobs
-from orchestrator.triton.codec import Answer, decode
-from orchestrator.triton.connection import INPUTS, Encoder
+from orchestrator.triton.codec import INPUTS, Answer, Encoder, decode
 
 MODEL = "evaluate"
 SHOWN_CHARS = 80
@@ -50,7 +49,7 @@ class Window:
             self._recorder.took(ITEM, took_s, size)
 
 
-class GrpcWay:
+class GrpcClient:
     """Each class is a stream of its own, over one connection."""
 
     def __init__(self, url: str, recorder: Recorder, in_flight: int) -> None:
@@ -105,7 +104,7 @@ class GrpcWay:
             requests.put(request)
 
 
-class GenerateWay:
+class GenerateClient:
     """As many calls at once as the window has places."""
 
     def __init__(self, url: str, recorder: Recorder, in_flight: int) -> None:

@@ -17,10 +17,10 @@ from locust.env import Environment
 # Locust puts this file's own folder on the path, not the one that the package lies in.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from loadtest.play import Play
 from loadtest.recorder import LoadError
+from loadtest.run import Run
 from loadtest.settings import SettingsError, add_arguments, read_settings
-from loadtest.users import BY_WAY, GenerateUser, GradingUser, GrpcUser, SseUser
+from loadtest.users import BY_INTERFACE, GenerateUser, GradingUser, GrpcUser, SseUser
 from loadtest.verdict import Verdict
 
 __all__ = ["GenerateUser", "GrpcUser", "ScenarioShape", "SseUser"]
@@ -46,39 +46,39 @@ class ScenarioShape(LoadTestShape):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._play: Play | None = None
+        self._run: Run | None = None
         self._verdict: Verdict | None = None
         events.test_stop.add_listener(self._stopped)
         events.quitting.add_listener(self._quitting)
         events.quit.add_listener(self._quit)
 
     def tick(self) -> tuple[int, float, list[type[Any]]] | None:
-        """Called every second; the first call of a run makes the play."""
-        if self._play is None:
+        """Called every second; the first call of a run makes the run."""
+        if self._run is None:
             try:
-                self._play = self._make_play()
+                self._run = self._make_run()
             except (LoadError, SettingsError) as error:
                 say(f"loadtest: {error}")
                 return None
-        play = self._play
-        rate = min(play.users, MAX_STARTS_PER_S)
-        return None if play.over else (play.users, rate, [BY_WAY[play.scenario.way]])
+        run = self._run
+        rate = min(run.users, MAX_STARTS_PER_S)
+        return None if run.over else (run.users, rate, [BY_INTERFACE[run.scenario.interface]])
 
-    def _make_play(self) -> Play:
+    def _make_run(self) -> Run:
         assert self.runner is not None
         environment = self.runner.environment
         settings = read_settings(vars(environment.parsed_options))
         self._verdict = None
         fire = environment.events.request.fire
-        GradingUser.play = Play(settings, (environment.host or HOST).rstrip("/"), fire, say)
-        return GradingUser.play
+        GradingUser.current = Run(settings, (environment.host or HOST).rstrip("/"), fire, say)
+        return GradingUser.current
 
     def _stopped(self, environment: Environment, **_: Any) -> None:
-        play, self._play = self._play, None
-        if play is None:
+        run, self._run = self._run, None
+        if run is None:
             return
-        play.close(crashes=len(environment.runner.exceptions))
-        self._verdict = Verdict(play)
+        run.close(crashes=len(environment.runner.exceptions))
+        self._verdict = Verdict(run)
         self._verdict.write()
         if not environment.parsed_options.headless:
             say(str(self._verdict))

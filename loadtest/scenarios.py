@@ -1,4 +1,4 @@
-"""What can be done to the service, by name: a pattern of arrivals, and the way that they take."""
+"""What can be done to the service, by name: a pattern of arrivals, and the interface that they use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pattern(StrEnum):
     """Many times more jobs than fit, each handed in again until it is taken."""
 
 
-class Way(StrEnum):
+class Interface(StrEnum):
     """How it is graded."""
 
     SSE = "sse"
@@ -32,10 +32,10 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A pattern on a way."""
+    """A pattern on an interface."""
 
     pattern: Pattern
-    way: Way
+    interface: Interface
 
     @property
     def overloads(self) -> bool:
@@ -45,14 +45,17 @@ class Scenario:
     @property
     def queues(self) -> bool:
         """Whether a text waits for others by intent, so that its time says nothing of one grading."""
-        return self.way is Way.SSE and self.pattern is not Pattern.STEADY
+        return self.interface is Interface.SSE and self.pattern is not Pattern.STEADY
 
 
 def _all() -> dict[str, Scenario]:
-    found = {pattern.value: Scenario(pattern, Way.SSE) for pattern in Pattern}
-    for way in (Way.GRPC, Way.GENERATE):  # only the orchestrator refuses: Triton itself has no such limit
+    found = {pattern.value: Scenario(pattern, Interface.SSE) for pattern in Pattern}
+    for interface in (
+        Interface.GRPC,
+        Interface.GENERATE,
+    ):  # Triton refuses nobody
         for pattern in (Pattern.BATCH, Pattern.CLASSES, Pattern.STEADY):
-            found[f"{pattern}-{way}"] = Scenario(pattern, way)
+            found[f"{pattern}-{interface}"] = Scenario(pattern, interface)
     return found
 
 

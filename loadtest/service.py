@@ -1,4 +1,4 @@
-"""The way of a teacher's page: POST to the orchestrator, then its events."""
+"""What a teacher's page does: POST to the orchestrator, then its events."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Refused:
     retry_after_s: float
 
 
-class ServiceWay:
+class ServiceClient:
     """Submits and follows. Connecting to a stream is no latency of any row: only events are timed."""
 
     def __init__(self, url: str, recorder: Recorder, *, overloads: bool) -> None:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -16,7 +16,7 @@ from local_stack.plan import DEMO_MODEL, ROOT, Plan, make_plan
 from local_stack.stack import Stack
 from local_stack.temporary import private_settings
 from orchestrator.config import Settings
-from testkit.triton import SCRIPTED
+from testkit.triton import SCRIPTED_MODEL
 
 SCRIPTED_DELAY_MS = 1000
 """So that what is loaded is the service, not this machine: an instant model leaves it no processor time."""
@@ -27,14 +27,6 @@ class Target:
     """Where the load goes, and what is known of it: as options of Locust."""
 
     options: tuple[str, ...]
-
-
-class ScriptedPlan(Plan):
-    """The same with the scripted model in gemma2's place."""
-
-    @property
-    def triton_command(self) -> list[str]:
-        return [*super().triton_command, "--overlay", str(SCRIPTED), "--no-vllm"]
 
 
 @asynccontextmanager
@@ -61,10 +53,7 @@ def plan_for(model: str, run_dir: Path, jobs: Path) -> Plan:
         "DATABASE_URL": f"sqlite:///{jobs / 'jobs.sqlite3'}",
         "MODEL_NAME": str(DEMO_MODEL) if model in ("scripted", "demo") else model,
     }
-    plan = make_plan(from_file | dict(os.environ) | own)
-    if model != "scripted":
-        return plan
-    return ScriptedPlan(**{field.name: getattr(plan, field.name) for field in fields(plan)})
+    return make_plan(from_file | dict(os.environ) | own, SCRIPTED_MODEL if model == "scripted" else ())
 
 
 def _options(plan: Plan, pid: int, model: str) -> tuple[str, ...]:
@@ -74,8 +63,8 @@ def _options(plan: Plan, pid: int, model: str) -> tuple[str, ...]:
     )
     options = {
         "--host": plan.orchestrator_url,
-        "--grpc-url": f"127.0.0.1:{plan.triton_grpc_port}",
-        "--generate-url": plan.triton_http_url,
+        "--grpc-url": plan.tritons[0].grpc_url,
+        "--generate-url": plan.tritons[0].http_url,
         "--orchestrator-pid": pid,
         "--room": room,
         "--delay-ms": SCRIPTED_DELAY_MS if model == "scripted" else 0,

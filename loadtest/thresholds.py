@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.report import Figure
 from loadtest.recorder import DELIVERY, FIRST_BATCH, GAP, ITEM, JOB, LATE, REFUSED, SUBMIT, Recorder, Row
-from loadtest.scenarios import Scenario, Way
+from loadtest.scenarios import Interface, Scenario
 from loadtest.settings import Settings
 
 P95_ROWS = (SUBMIT, FIRST_BATCH, GAP, JOB, LATE)
@@ -47,7 +47,7 @@ def judge(
             f"Most often: {_most_often(recorder)}. The logs of the service say more.",
         ),
     ]
-    if scenario.way is Way.SSE:
+    if scenario.interface is Interface.SSE:
         judged += _answers(recorder, scenario, settings)
     if items := recorder.samples[ITEM]:
         judged.append(

@@ -1,26 +1,26 @@
-"""Locust's users, one kind for each way, and the shape that starts and ends them."""
+"""Locust's users, one kind for each interface, and the shape that starts and ends them."""
 
 from __future__ import annotations
 
 from locust import User
 from locust.exception import StopUser
 
-from loadtest.play import Play
-from loadtest.scenarios import Way
+from loadtest.run import Run
+from loadtest.scenarios import Interface
 
 
 def work(user: GradingUser) -> None:
     """A user's only task, done once."""
-    user.play.work()
+    user.current.work()
     raise StopUser
 
 
 class GradingUser(User):  # type: ignore[misc]
-    """Has a part in the play."""
+    """Has a part in the run."""
 
     abstract = True
     tasks = (work,)
-    play: Play
+    current: Run
 
 
 class SseUser(GradingUser):
@@ -35,8 +35,8 @@ class GenerateUser(GradingUser):
     """Calls generate on Triton's ensemble over HTTP."""
 
 
-BY_WAY: dict[Way, type[GradingUser]] = {
-    Way.SSE: SseUser,
-    Way.GRPC: GrpcUser,
-    Way.GENERATE: GenerateUser,
+BY_INTERFACE: dict[Interface, type[GradingUser]] = {
+    Interface.SSE: SseUser,
+    Interface.GRPC: GrpcUser,
+    Interface.GENERATE: GenerateUser,
 }

@@ -9,22 +9,22 @@ from pathlib import Path
 
 from benchmarks.report import machine, table
 from loadtest.memory import growth_mib
-from loadtest.play import Play
+from loadtest.run import Run
 from loadtest.thresholds import judge, missed
 
 KEPT = "All limits were kept."
 
 
 class Verdict:
-    """On a play that is over."""
+    """On a run that is over."""
 
-    def __init__(self, play: Play) -> None:
-        self._settings = play.settings
-        self._samples = play.memory.samples if play.memory is not None else []
-        judged = judge(play.recorder, play.scenario, play.settings, growth_mib(self._samples))
+    def __init__(self, run: Run) -> None:
+        self._settings = run.settings
+        self._samples = run.memory.samples if run.memory is not None else []
+        judged = judge(run.recorder, run.scenario, run.settings, growth_mib(self._samples))
         self._figures = [each.figure for each in judged]
         self._missed = missed(judged)
-        self._title = f"{play.settings.scenario} ({machine()})"
+        self._title = f"{run.settings.scenario} ({machine()})"
 
     @property
     def kept(self) -> bool:

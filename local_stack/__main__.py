@@ -45,12 +45,15 @@ def _terminal() -> LineWriter:
 def banner(plan: Plan) -> str:
     url = plan.orchestrator_url
     notice = f"\n  NOTE: {plan.notice}\n" if plan.notice else ""
+    tritons = "\n".join(
+        f"  {one.name:<15} HTTP {one.http_url}   gRPC {one.grpc_url}   metrics {one.metrics_url}"
+        for one in plan.tritons
+    )
     return f"""
   Avalua is ready.
 {notice}
   Orchestrator    {url}        a page to send texts and watch the marks; API docs at {url}/docs
-  Triton          HTTP {plan.triton_http_url}   gRPC 127.0.0.1:{plan.triton_grpc_port}\
-   metrics http://127.0.0.1:{plan.triton_metrics_port}/metrics
+{tritons}
   Model           {plan.model}
   Logs            {plan.run_dir}/*.log
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from local_stack.plan import Plan, PlanError
 from orchestrator.config import SettingsError, load_settings
+from triton_cpu.layout import MIN_MEMORY_BYTES, available_memory_bytes
 
 # A name on the Hugging Face hub: https://huggingface.co/docs/huggingface_hub (`validate_repo_id`).
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[\w.-]{1,96})?", re.ASCII)
 GGUF = ".gguf"
+GIB = 2**30
 MODEL_FILES = (".json", GGUF)
 """A folder with none of these, not even a config.json, is no model's."""
 
@@ -26,13 +28,24 @@ async def check(plan: Plan) -> None:
     except SettingsError as error:
         raise PlanError(f"{error}.") from None
     triton_host = plan.environment.get("TRITON_HOST") or "127.0.0.1"
-    for host_name, host, port_name, port in (
-        ("HOST", plan.host, "PORT", plan.port),
-        ("TRITON_HOST", triton_host, "TRITON_GRPC_PORT", plan.triton_grpc_port),
-        ("TRITON_HOST", triton_host, "TRITON_METRICS_PORT", plan.triton_metrics_port),
-        ("TRITON_HOST", triton_host, "TRITON_HTTP_PORT", plan.triton_http_port),
-    ):
-        await _check_address(host_name, host, port_name, port)
+    check_memory(len(plan.tritons), available_memory_bytes())
+    await _check_address("HOST", plan.host, "PORT", plan.port)
+    for triton in plan.tritons:
+        for name, port in triton.ports.by_setting().items():
+            await _check_address("TRITON_HOST", triton_host, name, port, triton.name)
+
+
+def check_memory(tritons: int, available_bytes: int) -> None:
+    """Raise PlanError where so many servers don't fit.
+
+    One alone says so itself; several that start at once all see the memory that only some of them can have.
+    """
+    needed = tritons * MIN_MEMORY_BYTES
+    if tritons > 1 and available_bytes < needed:
+        raise PlanError(
+            f"TRITONS={tritons} needs {needed / GIB:.0f} GiB of free memory, and there are "
+            f"{available_bytes / GIB:.1f} GiB: set a lower number."
+        )
 
 
 def check_model(model: str) -> None:
@@ -54,8 +67,9 @@ def check_model(model: str) -> None:
         )
 
 
-async def _check_address(host_name: str, host: str, port_name: str, port: int) -> None:
+async def _check_address(host_name: str, host: str, port_name: str, port: int, triton: str = "") -> None:
     """Raise PlanError unless ``host`` and ``port`` can be listened on, as the servers will."""
+    whose = f" of {triton}" if triton not in ("", "Triton") else ""
     try:
         server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
     except socket.gaierror as error:
@@ -65,7 +79,7 @@ async def _check_address(host_name: str, host: str, port_name: str, port: int) -
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise PlanError(
-            f"{port_name}={port} can't be used on {host} ({why}): "
+            f"{port_name}={port}{whose} can't be used on {host} ({why}): "
             f"set {port_name} to a free port, or {host_name} to another address."
         ) from None
     server.close()

@@ -101,7 +101,7 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
 
-    def obituary(self) -> str:
+    def exit_description(self) -> str:
         """How it ended, in a few words; only for one that has."""
         assert self._process is not None
         status = self._process.returncode
@@ -112,7 +112,7 @@ class Child:
             else f"{self.name} ended with status {status}"
         )
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """A sentence that says where its log is, and its end."""
         try:
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()

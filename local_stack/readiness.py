@@ -26,9 +26,9 @@ async def wait_ready(child: Child, url: str, timeout_s: float, say: Callable[[st
             elapsed = time.monotonic() - started
             if not child.running:
                 kind = CrashError if child.crashed else StackError
-                raise kind(f"{child.obituary()}. {child.last_words()}")
+                raise kind(f"{child.exit_description()}. {child.log_tail()}")
             if elapsed > timeout_s:
-                raise StackError(f"{child.name} is not ready after {timeout_s:.0f} s. {child.last_words()}")
+                raise StackError(f"{child.name} is not ready after {timeout_s:.0f} s. {child.log_tail()}")
             say(f"{child.name} is starting ... {elapsed:.0f} s")
             # A server has no way to tell that it is ready but to be asked.
             await asyncio.sleep(POLL_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from tenacity import (
@@ -23,6 +23,16 @@ from triton_common.supervision import Pulse, SupervisionSettings
 STOP_TIMEOUT_S = 3.0
 START_ATTEMPTS = 3
 BACKOFF_MAX_S = 30.0
+
+
+async def start_all(supervisors: Iterable[Supervisor]) -> None:
+    """Start their Tritons at once; return when all are ready. Raises StackError where one does not get so."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for supervisor in supervisors:
+                group.create_task(supervisor.start())
+    except* StackError as problems:
+        raise problems.exceptions[0] from None
 
 
 class Supervisor:
@@ -77,7 +87,7 @@ class Supervisor:
                         await self._restart()
             except StackError as error:
                 raise StackError(
-                    f"Triton was restarted {limit} times and does not recover. {error}"
+                    f"{self._triton.name} was restarted {limit} times and does not recover. {error}"
                 ) from None
 
     async def _restart(self) -> None:
@@ -95,7 +105,7 @@ class Supervisor:
 
     def _announce(self, reason: str, restart: int) -> None:
         of = f"{restart} of {self._settings.triton_max_restarts}"
-        self._say(f"Triton is started again ({of}): {reason}\n")
+        self._say(f"{self._triton.name} is started again ({of}): {reason}\n")
 
     async def _until_broken(self) -> str:
         """Wait until Triton has died or no longer grades; a text that says which, with its log's end."""
@@ -103,12 +113,12 @@ class Supervisor:
         silent = asyncio.create_task(self._until_silent())
         try:
             await asyncio.wait({died, silent}, return_when=asyncio.FIRST_COMPLETED)
-            reason = self._triton.obituary() if died.done() else await silent
+            reason = self._triton.exit_description() if died.done() else await silent
         finally:
             for task in (died, silent):
                 task.cancel()
             await asyncio.gather(died, silent, return_exceptions=True)
-        return f"{reason}. {self._triton.last_words()}"
+        return f"{reason}. {self._triton.log_tail()}"
 
     async def _until_silent(self) -> str:
         probe = Probe(self._http_port, self._settings.triton_probe_timeout_s)

@@ -16,9 +16,9 @@ PORTS = ("PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT", "TRITON_HTTP_PORT")
 
 
 def private_settings(run_dir: Path) -> dict[str, str]:
-    """Free ports, and nothing shared with another stack, whatever the environment says of that one."""
+    """One Triton, free ports, and nothing shared with another stack, whatever the environment says."""
     ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
-    found_by_itself = dict.fromkeys(("TRITON_GRPC_URL", "TRITON_METRICS_URL", "DATABASE_URL"), "")
+    found_by_itself = dict.fromkeys(("TRITONS", "TRITON_GRPC_URL", "TRITON_METRICS_URL", "DATABASE_URL"), "")
     return {**ports, **found_by_itself, "HOST": "127.0.0.1", "RUN_DIR": str(run_dir)}
 
 

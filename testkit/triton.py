@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVER_PYTHON = ROOT / ".venv-server" / "bin" / "python"
 TEST_MODEL = Path(os.environ.get("TEST_MODEL") or ROOT / "demo_model" / "checkpoint")
 SCRIPTED = ROOT / "testkit" / "scripted"
+SCRIPTED_MODEL = ("--overlay", str(SCRIPTED), "--no-vllm")
+"""Arguments of ``triton_cpu.serve``: the scripted model in gemma2's place."""
 START_ATTEMPTS = 3
 ADMIN_KEY = "the-key-of-the-tests"
 """Opens the management protocols of every server that a test starts."""
@@ -45,7 +47,7 @@ class TritonProcess:
     @classmethod
     def scripted(cls, run_dir: Path) -> TritonProcess:
         """A server whose gemma2 does what the student's text says (``testkit/scripted``)."""
-        return cls(run_dir, ["--overlay", str(SCRIPTED), "--no-vllm"])
+        return cls(run_dir, SCRIPTED_MODEL)
 
     @classmethod
     def vllm(cls, run_dir: Path, environment: Mapping[str, str] | None = None) -> TritonProcess:

@@ -11,14 +11,16 @@ from testkit.triton import ROOT
 from triton_common.grading_settings import GradingSettings
 from triton_common.settings import ModelSettings
 from triton_common.supervision import SupervisionSettings
+from triton_cpu.settings import CpuSettings
 
-CLASSES: list[Any] = [ModelSettings, GradingSettings, SupervisionSettings, Settings]
+CLASSES: list[Any] = [ModelSettings, CpuSettings, GradingSettings, SupervisionSettings, Settings]
 # Read by `make run` or docker-compose.yml alone, and defaults that depend on other settings.
 ELSEWHERE = {
     "TRITON_HOST": "127.0.0.1",
     "TRITON_GRPC_PORT": "8001",
     "TRITON_METRICS_PORT": "8002",
     "TRITON_HTTP_PORT": "8003",
+    "TRITONS": "1",
     "TRITON_ADMIN_KEY": "",
     "HF_TOKEN": "",
     "PUBLISH_ADDRESS": "127.0.0.1",
@@ -27,6 +29,7 @@ ELSEWHERE = {
     "ORCHESTRATOR_MEMORY_LIMIT": "2g",
     "PROMETHEUS_PORT": "9090",
     "GRAFANA_PORT": "3000",
+    "POSTGRES_PASSWORD": "",
     "RUN_DIR": ".run",
     "MAX_IN_FLIGHT": "160",
     "MAX_CHARS_IN_FLIGHT": "160000",

@@ -31,8 +31,8 @@ class ActiveJob:
 
     @property
     def wanted(self) -> int:
-        """Places that it could use."""
-        return len(self.again) + len(self.fresh) + self.in_flight
+        """Places that it could use: one for every item without a result, those to be tried apart too."""
+        return 0 if self.ended else self.batcher.left
 
     def take(self) -> "Delivery":
         """The next item to send: those that go again come first, they hold up a batch."""

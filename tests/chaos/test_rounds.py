@@ -17,7 +17,7 @@ ROUNDS = 20
 TIMEOUT_S = 870.0  # a job that never ends is to be told by the run itself, after its own deadline
 
 
-def play(run_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def run_chaos(run_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """A run of ``python -m chaos`` with a fixed seed, to its end."""
     command = [sys.executable, "-m", "chaos", "--run-dir", str(run_dir), *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
@@ -25,7 +25,7 @@ def play(run_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 def test_no_violation(tmp_path: Path) -> None:
     """Several rounds with kills of everything: every item once, with its own student."""
-    run = play(tmp_path, "--rounds", str(ROUNDS), "--seed", "1")
+    run = run_chaos(tmp_path, "--rounds", str(ROUNDS), "--seed", "1")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "violations: 0" in run.stdout
     for kind in ("orchestrator killed", "Triton killed", "model process killed", "stream cut"):
@@ -38,6 +38,6 @@ def test_no_violation(tmp_path: Path) -> None:
 )
 def test_a_planted_bug_is_found(tmp_path: Path, plant: str, said: str) -> None:
     """Each bug that is built into the orchestrator shows as violations within two rounds."""
-    run = play(tmp_path, "--rounds", "2", "--seed", "1", "--plant", plant)
+    run = run_chaos(tmp_path, "--rounds", "2", "--seed", "1", "--plant", plant)
     assert run.returncode == 1, run.stdout + run.stderr
     assert re.search(rf"VIOLATION job R.*{said}", run.stdout), run.stdout + run.stderr

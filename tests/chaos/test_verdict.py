@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos.verdict import check_results, check_subscriber, check_whole
+from chaos.verdict import check_agreement, check_claims, check_results, check_subscriber, check_whole
 from chaos.workload import Expected, JobPlan
 
 COUNT = 13
@@ -94,3 +94,18 @@ def test_subscribers_that_disagree_are_seen() -> None:
     events = make_events(make_results())
     assert check_subscriber([events[0], events[2]], events)
     assert check_subscriber([(1, b"other"), *events[1:]], events)
+
+
+def test_processes_that_disagree_are_seen() -> None:
+    """Each that answers otherwise than the first one is named."""
+    same = {"http://a": {"status": "completed"}, "http://b": {"status": "completed"}}
+    assert check_agreement("/status/x", same) == []
+    (found,) = check_agreement("/status/x", {**same, "http://c": {"status": "processing"}})
+    assert found.startswith("/status/x: http://c answers {'status': 'processing'}, http://a")
+
+
+def test_a_job_that_changes_hands_for_nothing_is_seen() -> None:
+    """One claim is enough where nothing happened; each fault may cost two more."""
+    assert check_claims(1, 0) == check_claims(3, 1) == check_claims(5, 2) == []
+    assert check_claims(2, 0) == ["it was claimed 2 times, though only 0 faults took jobs away"]
+    assert check_claims(4, 1)

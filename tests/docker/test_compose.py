@@ -15,13 +15,15 @@ import pytest
 import yaml
 
 import triton_common
-from orchestrator.config import Settings
+from orchestrator.config import Settings, load_settings
 from testkit.triton import ROOT
 from tests.docker.test_images import DOCKERFILES, TOOLS
 from tests.test_settings_are_documented import documented
 from triton_common.settings import EnvSettings
 
 COMPOSE, TRITON_PORTS = "docker-compose.yml", "docker-compose.triton-ports.yml"
+CLUSTER = "docker-compose.cluster.yml"
+FILES = [COMPOSE, TRITON_PORTS, CLUSTER]
 OWN = ("triton", "orchestrator")
 # What Triton's libraries read, not we.
 OF_LIBRARIES = {"HF_TOKEN"}
@@ -38,7 +40,7 @@ FIXED = {
         "ALLOWED_HOSTS": "orchestrator,${ALLOWED_HOSTS:-}",
     },
 }
-OF_MAKE_RUN = {"RUN_DIR", "TRITON_HOST"}
+OF_MAKE_RUN = {"RUN_DIR", "TRITON_HOST", "TRITONS"}
 ON_THIS_MACHINE = re.compile(r"127\.0\.0\.1:|\$\{PUBLISH_ADDRESS:-127\.0\.0\.1\}:")
 
 
@@ -56,7 +58,7 @@ def environment(service: str) -> dict[str, str | None]:
     return told
 
 
-@pytest.mark.parametrize("name", [COMPOSE, TRITON_PORTS])
+@pytest.mark.parametrize("name", FILES)
 def test_compose_file_keeps_the_schema(name: str) -> None:
     """It is valid by the Compose specification's own schema."""
     ended = subprocess.run(
@@ -98,10 +100,10 @@ def test_published_ports_are_the_contracts() -> None:
         assert defaults >= wanted
 
 
-@pytest.mark.parametrize("service", ALL)
+@pytest.mark.parametrize("service", [*ALL, "postgres"])
 def test_containers_can_do_little(service: str) -> None:
     """Each runs as a user, on a read-only disk, without capabilities or new privileges, and within limits."""
-    settings = services()[service]
+    settings = {**services(CLUSTER), **services()}[service]
     assert re.fullmatch(r"[1-9]\d*:\d+", settings["user"])
     assert settings["read_only"] is True
     assert settings["cap_drop"] == ["ALL"]
@@ -112,6 +114,27 @@ def test_containers_can_do_little(service: str) -> None:
     assert any(path.startswith("/tmp:") and "size=" in path for path in settings["tmpfs"])  # noqa: S108
     assert {"privileged", "cap_add", "network_mode", "pid", "ipc"} & set(settings) == set()
     assert not any("docker.sock" in volume for volume in settings.get("volumes", []))
+
+
+def test_workers_are_orchestrators_that_answer_nobody() -> None:
+    """They differ from the one that does in their role, publish nothing, and start only where asked for."""
+    orchestrator, worker = services()["orchestrator"], services()["worker"]
+    differing = {key for key in worker if worker[key] != orchestrator.get(key)}
+    assert differing == {"profiles", "environment", "ports"}
+    assert worker["environment"] == {**orchestrator["environment"], "ROLES": "worker"}
+    assert (worker["ports"], worker["profiles"]) == ([], ["cluster"])
+
+
+def test_a_cluster_shares_one_database() -> None:
+    """Of whom the one answers and the others mark; all wait for it, and nobody else reaches it."""
+    cluster = services(CLUSTER)
+    both = [cluster[name] for name in ("orchestrator", "worker")]
+    urls = {one["environment"]["DATABASE_URL"] for one in both}
+    assert urls == {"postgresql://avalua:${POSTGRES_PASSWORD:-}@postgres/avalua"}
+    assert cluster["orchestrator"]["environment"]["ROLES"] == "api"
+    assert all(one["depends_on"] == {"postgres": {"condition": "service_healthy"}} for one in both)
+    assert "ports" not in cluster["postgres"]
+    load_settings({"DATABASE_URL": urls.pop().replace("${POSTGRES_PASSWORD:-}", "secret")})
 
 
 @pytest.mark.parametrize("service", OWN)
@@ -202,12 +225,12 @@ def test_what_is_unset_stays_unset(service: str) -> None:
 
 def test_every_documented_setting_has_an_effect_in_docker() -> None:
     """Each line of .env.example reaches a container or the Compose file, or is of `make run` alone."""
-    used = {name for file in (COMPOSE, TRITON_PORTS) for name in variables(file)}
+    used = {name for file in FILES for name in variables(file)}
     told = {name for service in OWN for name in environment(service)}
     assert set(documented()) - used - told == OF_MAKE_RUN
 
 
-@pytest.mark.parametrize("name", [COMPOSE, TRITON_PORTS])
+@pytest.mark.parametrize("name", FILES)
 def test_every_variable_of_compose_is_documented(name: str) -> None:
     """What the file takes from .env has a line, with the same default, in .env.example."""
     lines = documented()

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import fields
+from functools import partial
 from unittest import mock
 
-from loadtest.stack import ScriptedPlan
 from local_stack import __main__ as launcher
-from local_stack.plan import Plan, make_plan
-
-
-def scripted_plan(env: Mapping[str, str]) -> Plan:
-    plan = make_plan(env)
-    return ScriptedPlan(**{field.name: getattr(plan, field.name) for field in fields(plan)})
-
+from local_stack.plan import make_plan
+from testkit.triton import SCRIPTED_MODEL
 
 if __name__ == "__main__":
-    with mock.patch.object(launcher, "make_plan", scripted_plan):
+    with mock.patch.object(launcher, "make_plan", partial(make_plan, triton_arguments=SCRIPTED_MODEL)):
         sys.exit(launcher.main())

@@ -64,3 +64,16 @@ def test_triton_comes_back_and_ctrl_c_ends_a_restart(own_stack: LocalStack) -> N
     kill_triton(own_stack)
     assert own_stack.interrupt() == 0
     assert own_stack.processes() == []
+
+
+def test_the_server_is_known_by_its_folder(tmp_path: Path) -> None:
+    """Whatever its command line is at that moment: just forked, turned into the server, or ending."""
+    stack = LocalStack(tmp_path, "tests.local_stack.silent")
+    try:
+        with subprocess.Popen(["sleep", "60"]) as server:
+            (tmp_path / "triton").mkdir()
+            (tmp_path / "triton" / ".lock").write_text(f"{server.pid}\n", "ascii")
+            assert stack.triton().pid == server.pid
+            server.kill()
+    finally:
+        stack.end()

@@ -18,10 +18,13 @@ from typing import Any
 
 import pytest
 
+from local_stack.plan import PORT_STEP
+from local_stack.ports import free_ports
 from testkit.direct import get
 from testkit.triton import ROOT
 from tests.small_disk import fill
 from tests.whole_stack.conftest import LocalStack
+from triton_common.probe import Probe
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -157,6 +160,43 @@ def test_two_in_folders_of_their_own(tmp_path: Path) -> None:
     with running(tmp_path / "one") as one, running(tmp_path / "two") as two:
         assert "25 texts" in grade(one)
         assert "25 texts" in grade(two)
+
+
+def ports_of_two() -> dict[str, str]:
+    """Free ports for the first Triton, with free ones ten further for the second."""
+    free = set(free_ports(100))
+    first = [port for port in sorted(free) if port + PORT_STEP in free]
+    names = ("TRITON_GRPC_PORT", "TRITON_METRICS_PORT", "TRITON_HTTP_PORT")
+    return dict(zip(names, map(str, first), strict=False))
+
+
+def test_one_of_two_tritons_dies_and_the_other_serves_on(tmp_path: Path) -> None:
+    """Both are in the banner and answer; the killed one is started again, the other's process stays."""
+    ports = ports_of_two()
+    probes = [Probe(int(ports["TRITON_HTTP_PORT"]) + step, 20) for step in (0, PORT_STEP)]
+    with running(tmp_path, TRITONS="2", **ports) as stack:
+        for probe in probes:
+            probe.ask()
+        said = "".join(stack.output)
+        assert all(f"Triton {number}   " in said for number in (1, 2))
+        killed, other = stack.triton(), stack.triton("triton-2")
+        killed.kill()
+        probes[1].ask()
+        stack.wait_for_output("Triton 1 is started again (1 of 10): Triton 1 was ended by signal 9")
+        stack.wait_for_output("Triton 1 is ready", times=2)
+        probes[0].ask()
+        assert stack.triton().pid != killed.pid
+        assert stack.triton("triton-2") == other
+        assert other.is_running()
+        assert "Triton 2 is started again" not in "".join(stack.output)
+
+
+def test_a_class_is_marked_while_one_of_two_tritons_is_away(tmp_path: Path) -> None:
+    """The orchestrator knows both."""
+    with running(tmp_path, TRITONS="2", **ports_of_two()) as stack:
+        assert "25 texts" in grade(stack)
+        stack.triton().kill()
+        assert "25 texts" in grade(stack)
 
 
 def test_its_logs_reader_is_gone(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Running(Client):
     async def until_model(self, loaded: bool) -> None:
         """Returns once /health says that the model answers, or that it does not."""
         async with asyncio.timeout(WAIT_S):
-            while (await self.call("GET", "/health"))[1]["model_loaded"] is not loaded:
+            while (await self.call("GET", "/health"))[1]["model_loaded"] is not loaded:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)  # there is no other way to learn of it but to ask
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.broker import KEPT_FRAMES, Broker, Cursor, Topic
+from orchestrator.broker import KEPT_FRAMES, Broker, Cursor
 from orchestrator.errors import JobExpiredError
 from orchestrator.jobs import Job
 from orchestrator.jobs.batching import Batcher
@@ -84,7 +84,7 @@ async def started(at: Process, total: int, batch_size: int = 1) -> tuple[Job, Ba
 async def until(condition: Callable[[], bool]) -> None:
     """Returns once it holds."""
     async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110  nothing tells of it
+        while not condition():  # noqa: ASYNC110  it tells nobody
             await asyncio.sleep(0.01)
 
 
@@ -252,33 +252,3 @@ async def test_what_ends_is_forgotten(postgres: PostgresServer) -> None:
                 await reader
         await until(lambda: not (here.broker._topics or there.broker._topics))
     assert (here.broker.subscribers, there.broker.subscribers) == (0, 0)
-
-
-def test_a_subscriber_far_behind_is_timed_too() -> None:
-    """Times of commit outlive the events kept in memory: who reads slowly is the one to be seen."""
-    topic = Topic(last=5, terminal=False)
-    many = 2 * KEPT_FRAMES
-    for number in range(6, 6 + many):
-        topic.publish([(number, b"{}")], JobHint("j", number, terminal=False), committed_at=float(number))
-    assert list(topic.committed_at(5, 8)) == [6.0, 7.0, 8.0]
-    assert list(topic.committed_at(0, 7)) == [6.0, 7.0]
-    assert list(topic.committed_at(5 + many - 1, 5 + many)) == [5.0 + many]
-    assert list(topic.committed_at(0, 5)) == []
-
-
-async def test_what_was_there_before_the_subscriber_is_not_timed(tmp_path: Path) -> None:
-    """A cursor tells the age of each event that was committed while it listened, once, after it was read."""
-    async with process(f"sqlite:///{tmp_path}/jobs.sqlite3") as here:
-        job, batcher, epoch = await started(here, total=9)
-        changes = [marks(batcher, [index], epoch) for index in range(5)]
-        await here.store.committing.commit(changes[:3])
-        here.broker.committed(Committed(tuple(changes[:3]), at=10.0))
-        async with here.broker.subscribe(job, after=1) as cursor:
-            assert len(await cursor.read()) == 2
-            assert cursor.written(now=99.0) == []
-            await here.store.committing.commit(changes[3:])
-            here.broker.committed(Committed(tuple(changes[3:]), at=40.0))
-            assert cursor.written(now=99.0) == []
-            assert len(await cursor.read()) == 2
-            assert cursor.written(now=41.0) == [1.0, 1.0]
-            assert cursor.written(now=42.0) == []

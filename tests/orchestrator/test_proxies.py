@@ -76,7 +76,7 @@ def test_the_load_tests_grpc_client_asks_directly(scripted_triton: TritonProcess
     """It connects behind a dead proxy; gevent wants a process of its own."""
     connect = (
         "from grpc.experimental import gevent; gevent.init_gevent()\n"
-        "import sys; from loadtest.direct import GrpcWay; GrpcWay(sys.argv[1], None, 1).connect()"
+        "import sys; from loadtest.direct import GrpcClient; GrpcClient(sys.argv[1], None, 1).connect()"
     )
     subprocess.run(
         [sys.executable, "-c", connect, scripted_triton.grpc_url],

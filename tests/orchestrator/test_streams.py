@@ -207,6 +207,6 @@ async def test_metrics_tell_what_happened(start: Start, scripted_triton: TritonP
     assert 'avalua_items_total{attempts="1",status="ok"} 3.0' in text
     assert 'avalua_item_failures_total{code="blank_answer"} 1.0' in text
     assert 'avalua_jobs_total{status="completed"} 1.0' in text
-    assert "avalua_triton_up 1.0" in text
+    assert f'avalua_triton_up{{server="{scripted_triton.grpc_url}"}} 1.0' in text
     assert "Mot" not in text
     assert "A0" not in text

@@ -241,8 +241,10 @@ async def test_a_large_valid_body_is_taken_as_it_is(start: Start, scripted_trito
     async with start(scripted_triton) as client:
         large = await client.submit(items, key="k")
         assert client.service.parser._worker is not None
-        stored = await client.service.store.reading.items(large)
-        assert [item.respuesta for item in stored] == [item["respuesta"] for item in items]
+        job = await client.service.store.reading.job(large)
+        assert job is not None
+        known = await client.service.store.reading.unfinished(job)
+        assert [item.respuesta for item in known.items] == [item["respuesta"] for item in items]
         packed_again = gzip.compress(json.dumps({"items": items}).encode())
         headers = {"Idempotency-Key": "k", "Content-Encoding": "gzip"}
         _, body, _ = await client.call("POST", "/evaluate", data=packed_again, headers=headers)

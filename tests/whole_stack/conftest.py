@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,7 @@ import pytest
 
 from local_stack.ports import free_ports
 from testkit.triton import ROOT, TEST_MODEL
+from triton_common.folder import LOCK
 
 READY = "Avalua is ready."
 READY_TIMEOUT_S = 150.0
@@ -84,15 +86,25 @@ class LocalStack:
                 self._ready.set()
         self._ready.set()
 
+    def wait_for_output(self, text: str, times: int = 1, timeout_s: float = 60.0) -> None:
+        """Return once a ready stack has said ``text`` so often."""
+        deadline = time.monotonic() + timeout_s
+        while "".join(self.output).count(text) < times:
+            assert time.monotonic() < deadline, "".join(self.output)
+            with pytest.raises(subprocess.TimeoutExpired):  # nothing tells of a line but to look again
+                self.process.wait(0.1)
+
     def wait_ready(self) -> None:
         assert self._ready.wait(READY_TIMEOUT_S), "the stack did not get ready in time"
         # One that ends without having been ready closes its output before it can be seen to have ended.
         assert any(READY in line for line in self.output), "".join(self.output)
 
-    def triton(self) -> psutil.Process:
-        """The server that the launcher of a ready stack has started."""
-        children = psutil.Process(self.process.pid).children()
-        return next(child for child in children if "bin/tritonserver" in " ".join(child.cmdline()))
+    def triton(self, folder: str = "triton") -> psutil.Process:
+        """The server of a ready stack that works in ``folder``: what has claimed it says so there.
+
+        How its command line looks depends on the moment: it is the launcher's at first, and none in the end.
+        """
+        return psutil.Process(int((self.run_dir / folder / LOCK).read_text(encoding="ascii")))
 
     def interrupt(self) -> int:
         """Ctrl-C; the exit status. Raises subprocess.TimeoutExpired where that takes over ten seconds."""

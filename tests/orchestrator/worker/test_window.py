@@ -37,3 +37,14 @@ def test_a_small_job_starts_at_once_beside_a_large_one() -> None:
     assert in_flight == 144
     fill(window, [large, small], in_flight)
     assert small.in_flight == 10
+
+
+def test_a_job_wants_places_for_items_that_are_tried_apart() -> None:
+    """Those are neither waiting nor in flight; a worker that wanted no place for them would get none."""
+    job = make_active(3)
+    assert job.wanted == 3
+    for _ in range(3):
+        job.take()
+    assert job.wanted == 3
+    job.end()
+    assert job.wanted == 0

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from script import Play, play
+from script import ScriptedAnswer, answer_for
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 
@@ -23,7 +23,7 @@ FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 class TritonPythonModel:
     def initialize(self, _args: dict[str, str]) -> None:
         self._seen: Counter[str] = Counter()
-        self._due: list[tuple[float, int, Any, Play]] = []
+        self._due: list[tuple[float, int, Any, ScriptedAnswer]] = []
         self._held: list[Any] = []
         self._order = count()
         self._wake = threading.Condition()
@@ -34,7 +34,7 @@ class TritonPythonModel:
     def execute(self, requests: list[Any]) -> None:
         for request in requests:
             prompt = pb_utils.get_input_tensor_by_name(request, "text_input").as_numpy()[0].decode()
-            outcome = play(prompt, self._seen)
+            outcome = answer_for(prompt, self._seen)
             if not pb_utils.get_input_tensor_by_name(request, "exclude_input_in_output").as_numpy()[0]:
                 outcome = replace(outcome, text=prompt + outcome.text)
             if outcome.die or (outcome.die_once and Path(outcome.die_once).exists()):
@@ -63,7 +63,7 @@ class TritonPythonModel:
                 _, _, sender, outcome = heapq.heappop(self._due)
             self._answer(sender, outcome)
 
-    def _answer(self, sender: Any, outcome: Play) -> None:
+    def _answer(self, sender: Any, outcome: ScriptedAnswer) -> None:
         if outcome.error:
             response = pb_utils.InferenceResponse(error=pb_utils.TritonError(outcome.error))
         else:

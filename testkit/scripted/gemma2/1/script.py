@@ -30,7 +30,7 @@ ANSWER = re.compile(r'respon a ".*?":\n(.*)<end_of_turn>', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class ScriptedAnswer:
     """One request's outcome; ``error`` wins over ``text``."""
 
     text: str
@@ -54,7 +54,7 @@ def logprobs(nota: int, confidence: float) -> str:
     return json.dumps([before, marks])
 
 
-def play(prompt: str, seen: Counter[str]) -> Play:
+def answer_for(prompt: str, seen: Counter[str]) -> ScriptedAnswer:
     """Read the directives in ``prompt``. ``seen`` counts earlier requests by text and is updated."""
     match = ANSWER.search(prompt)
     answer = match.group(1) if match else prompt
@@ -76,7 +76,7 @@ def play(prompt: str, seen: Counter[str]) -> Play:
     if "fail" in directives or count < int(directives.get("fail_until", 1)):
         error = "Error generating stream: scripted failure"
     sure = logprobs(nota, float(directives["confidence"])) if "confidence" in directives else "null"
-    return Play(
+    return ScriptedAnswer(
         text,
         finish_reason,
         sure,

@@ -11,11 +11,11 @@ import gevent
 import orjson
 from gevent.pool import Group
 
-from loadtest.direct import GenerateWay, GrpcWay
+from loadtest.direct import GenerateClient, GrpcClient
 from loadtest.memory import Memory
 from loadtest.recorder import JOB, LATE, Fire, Recorder
-from loadtest.scenarios import SCENARIOS, Pattern, Way
-from loadtest.service import Accepted, Refused, ServiceWay
+from loadtest.scenarios import SCENARIOS, Interface, Pattern
+from loadtest.service import Accepted, Refused, ServiceClient
 from loadtest.settings import Settings
 from loadtest.texts import Item, Texts
 
@@ -31,7 +31,7 @@ class Grader(Protocol):
     def grade(self, items: list[Item], due: float | None = None) -> None: ...
 
 
-class Play:
+class Run:
     """Made when a run begins. Each user calls ``work`` once."""
 
     def __init__(self, settings: Settings, host: str, fire: Fire, say: Callable[[str], None]) -> None:
@@ -40,9 +40,9 @@ class Play:
         self.scenario = SCENARIOS[settings.scenario]
         self.recorder = Recorder(fire)
         self._say = say
-        self._service = ServiceWay(host, self.recorder, overloads=self.scenario.overloads)
-        self._way = self._make_way()
-        self._way.connect()
+        self._service = ServiceClient(host, self.recorder, overloads=self.scenario.overloads)
+        self._client = self._make_client()
+        self._client.connect()
         self._texts = Texts(self._expected_items(), settings.delay_ms, settings.seed)
         self._rng = random.Random(settings.seed)  # noqa: S311
         self._finished = 0
@@ -82,9 +82,9 @@ class Play:
         """One user's part."""
         match self.scenario.pattern:
             case Pattern.BATCH:
-                self._way.grade(self._texts.take(self.settings.items))
+                self._client.grade(self._texts.take(self.settings.items))
             case Pattern.CLASSES:
-                self._way.grade(self._school_class())
+                self._client.grade(self._school_class())
             case Pattern.STEADY:
                 self._arrive()
             case Pattern.OVERLOAD:
@@ -105,7 +105,7 @@ class Play:
                 due += gap_s
                 gevent.sleep(max(0.0, due - time.monotonic()))
                 self.recorder.took(LATE, time.monotonic() - due)
-                arrived.spawn(self._way.grade, self._school_class(), due)
+                arrived.spawn(self._client.grade, self._school_class(), due)
             arrived.join(raise_error=True)
         finally:
             arrived.kill()
@@ -159,14 +159,14 @@ class Play:
             case Pattern.OVERLOAD:
                 return self.users * settings.class_max
 
-    def _make_way(self) -> Grader:
+    def _make_client(self) -> Grader:
         settings, recorder = self.settings, self.recorder
-        match self.scenario.way:
-            case Way.GRPC:
-                return GrpcWay(settings.grpc_url, recorder, settings.in_flight)
-            case Way.GENERATE:
-                return GenerateWay(settings.generate_url, recorder, settings.in_flight)
-            case Way.SSE:
+        match self.scenario.interface:
+            case Interface.GRPC:
+                return GrpcClient(settings.grpc_url, recorder, settings.in_flight)
+            case Interface.GENERATE:
+                return GenerateClient(settings.generate_url, recorder, settings.in_flight)
+            case Interface.SSE:
                 return self._service
 
     def _report(self) -> None:
