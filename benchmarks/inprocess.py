@@ -1,6 +1,7 @@
 """vLLM's ``LLM.generate`` in its own process: the limit that the service is measured against.
 
-Run by ``benchmarks.sides.engine`` in the server's environment. Each line on standard input is one round,
+Run by ``benchmarks.sides.engine`` in the server's environment, with the engine's arguments as JSON and then
+the names of the replacements of vLLM's functions that it is to use. Each line on standard input is one round,
 ``{"group": how many at a time or null, "work": [[prompt, {parameters}], ...]}``, and gets one line back.
 """
 
@@ -10,7 +11,10 @@ import json
 import os
 import sys
 import time
+from importlib import import_module
 from typing import Any
+
+from triton_cpu.layout import VLLM_BACKEND
 
 os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 
@@ -35,12 +39,20 @@ def measure(llm: Any, prompts: list[str], sampling: list[Any], group: int) -> di
     }
 
 
+def replace(names: list[str]) -> None:
+    """Use the backend's replacements. Raises RuntimeError where they were written for another vLLM."""
+    sys.path.append(str(VLLM_BACKEND))
+    if import_module("replacements").apply(names) != names:
+        raise RuntimeError("The replacements were written for another vLLM: there is no side with them.")
+
+
 def main() -> None:
     # Standard output carries our lines alone; what vLLM prints goes to standard error.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     from vllm import LLM, SamplingParams  # noqa: PLC0415  after the environment and stdout are set
 
+    replace(sys.argv[2:])
     llm = LLM(**json.loads(sys.argv[1]))
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:

@@ -29,19 +29,22 @@ from benchmarks.sides.side import Setup, Side
 from benchmarks.sides.triton import BATCH, Stream, Whole
 from testkit.triton import TEST_MODEL
 from triton_common.settings import ModelSettings
+from triton_cpu.settings import CpuSettings
 
 ROUND_TIMEOUT_S = 1200.0
 IDLE_S = 6.0
 MAX_IDLE_CORES = 0.2
 SIDES: Mapping[str, Callable[[Setup], Side]] = {
     "a": Engine,
+    "a+": lambda setup: Engine(setup, replacements=CpuSettings.from_env(os.environ).replacements),
     "b": lambda setup: Engine(setup, BATCH),
     "b'": lambda setup: Stream(setup, lockstep=True),
     "c": OpenAI,
     "d": Stream,
     "e": Whole,
 }
-ASKED_FOR_LENGTH = ("a", "b", "c")
+CPU_ONLY = ("a+",)
+ASKED_FOR_LENGTH = ("a", "a+", "b", "c")
 """Sides that are told with each request how long its answer is to be: they serve for all tables."""
 LENGTHS: Mapping[str, int | None] = {
     f"Answers of {FIXED_TOKENS} tokens": FIXED_TOKENS,
@@ -136,7 +139,8 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the results are written")
     options = parser.parse_args()
-    options.sides = [name for name in SIDES if name == "a" or name in options.sides.split(",")]
+    asked = {"a", *options.sides.split(",")} - set(CPU_ONLY if options.device == "cuda" else ())
+    options.sides = [name for name in SIDES if name in asked]
     return options
 
 
@@ -154,7 +158,7 @@ async def measure(options: argparse.Namespace, run_dir: Path) -> dict[str, dict[
     tables = {}
     async with AsyncExitStack() as stack:
         kept: dict[str, Side] | None = None
-        # One GPU has no room for six models.
+        # One GPU has no room for so many models.
         if options.device == "cpu" and not options.one_at_a_time:
             kept = {
                 name: await open_side(name, setup, stack)

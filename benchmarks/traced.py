@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.__main__ import main
-from orchestrator.store import Change, Store
+from orchestrator.store.committing import Change, Committing
 
-commit = Store.commit
+commit = Committing.commit
 trace = Path(os.environ["TRACE_FILE"]).open("w", buffering=1)  # noqa: SIM115  open as long as the process
 
 
-async def timed(store: Store, changes: Sequence[Change], *, again: bool = False) -> None:
+async def timed(committing: Committing, changes: Sequence[Change]) -> None:
     """The real commit, and the time at which it was done."""
-    await commit(store, changes, again=again)
+    await commit(committing, changes)
     now = time.monotonic()
     lines = [f"{now} {change.job.id} {number}\n" for change in changes for number, _ in change.events]
     trace.write("".join(lines))
 
 
 if __name__ == "__main__":
-    Store.commit = timed  # type: ignore[method-assign, assignment]
+    Committing.commit = timed  # type: ignore[method-assign, assignment]
     sys.exit(main())

@@ -36,7 +36,7 @@ SETTINGS: Mapping[str, str] = {
     "RETRY_FIRST_S": "0.05",
     "RETRY_MAX_S": "0.5",
     "ISOLATION_SLOT_S": "3",
-    "SUSPECT_WAIT_S": "5",
+    "SUSPECT_WAIT_S": "20",
     "PURGE_INTERVAL_S": "1",
     "LOG_LEVEL": "WARNING",
 }

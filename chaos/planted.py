@@ -10,8 +10,9 @@ from sqlalchemy import select, update
 
 from orchestrator.jobs import Job
 from orchestrator.jobs.events import BatchComplete
-from orchestrator.store.claims import Beat, Claims, Load
+from orchestrator.store.claims import Beat, Claims
 from orchestrator.store.committing import Committing
+from orchestrator.store.fleet import Load
 from orchestrator.store.reading import Reading, Unfinished
 from orchestrator.store.tables import jobs
 

@@ -19,8 +19,7 @@ from loadtest.recorder import ITEM, JOB, LoadError, Recorder
 from loadtest.service import AWAY, CONNECT_TIMEOUT_S, JSON, open_client
 from loadtest.texts import Item
 from orchestrator import jobs
-from orchestrator.triton.codec import Answer, decode
-from orchestrator.triton.connection import INPUTS, Encoder
+from orchestrator.triton.codec import INPUTS, Answer, Encoder, decode
 
 MODEL = "evaluate"
 SHOWN_CHARS = 80

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from orchestrator.api.admission import Admission
+from orchestrator.api.backlog import RecentBacklog
 from orchestrator.api.bodies import Bodies
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.parser import Parser
@@ -43,9 +44,10 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
             store = await stack.enter_async_context(open_store(settings))
             metrics = Metrics(settings.triton_grpc_urls if settings.is_worker else ())
             broker = Broker(store, settings.poll_s)
+            backlog = RecentBacklog(store.reading, settings.expected_items_per_second)
             gpu = GpuWatch(settings.triton_metrics_urls)
             changes = Changes()
-            sinks: list[Sink] = [broker.committed, JobEnds(metrics).committed]
+            sinks: list[Sink] = [broker.committed, backlog.committed, JobEnds(metrics).committed]
             work = [
                 (broker.run(), "broker"),
                 (store.hints.run(), "hints"),
@@ -78,10 +80,19 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
             work.append((committer.run(), "committer"))
             for coroutine, name in reversed(work):
                 await stack.enter_async_context(running(coroutine, name, stop.set))
-            drain = Drain(settings, broker, changes, worker, claiming)
+            bodies = Bodies(settings)
+            drain = Drain(
+                settings=settings,
+                bodies=bodies,
+                broker=broker,
+                changes=changes,
+                worker=worker,
+                claiming=claiming,
+            )
             admission = Admission(
                 settings=settings,
                 store=store,
+                backlog=backlog,
                 broker=broker,
                 committer=committer,
                 pool=pool,
@@ -93,13 +104,14 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
             app[SERVICE] = Service(
                 settings=settings,
                 store=store,
+                backlog=backlog,
                 broker=broker,
                 committer=committer,
                 admission=admission,
                 pool=pool,
                 gpu=gpu,
                 metrics=metrics,
-                bodies=Bodies(settings),
+                bodies=bodies,
                 parser=parser,
                 drain=drain,
                 exports=asyncio.Semaphore(settings.max_concurrent_exports),

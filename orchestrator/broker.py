@@ -9,11 +9,11 @@ import time
 from array import array
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from orchestrator.errors import JobExpiredError, StoreUnavailableError
+from orchestrator.errors import JobExpiredError, StoreUnavailableError, UnreadableJobError
 from orchestrator.frames import frame
 from orchestrator.jobs import Job
 from orchestrator.store import Store
@@ -40,6 +40,7 @@ class Topic:
 
     def publish(self, events: Iterable[tuple[int, bytes]], hint: JobHint, committed_at: float) -> None:
         """Shows committed events, in order. What was shown before, or comes behind a hole, is passed over."""
+        before = self.last, self.terminal
         for number, payload in events:
             if number == self.last + 1:
                 self._frames.append((number, frame(number, payload)))
@@ -47,13 +48,16 @@ class Topic:
                 self.last = number
         if self.last >= hint.last_event:
             self.terminal = self.terminal or hint.terminal
-        self.wake()
+        if (self.last, self.terminal) != before:
+            self.wake()
 
     def skip_to(self, number: int) -> None:
-        """Events up to this one are gone: who reads finds a hole."""
-        self._frames.clear()
-        self._committed_at = array("d")
-        self.last = self._before = number
+        """Events up to this one are not shown: who wants them reads the store, and finds out what is gone."""
+        if number > self.last:
+            self._frames.clear()
+            self._committed_at = array("d")
+            self.last = self._before = number
+            self.wake()
 
     def wake(self) -> None:
         self._changed.set()
@@ -99,21 +103,30 @@ class Broker:
 
     async def run(self) -> None:
         """Follows what other processes, or calls of ours that bypass the worker, commit."""
+        look_at = float("-inf")
         while True:
             hints = await self._store.hints.jobs(self._poll_s)
             try:
-                if not hints:
-                    hints = await self._look()
+                if time.monotonic() >= look_at:  # also where others' hints never cease: one may be lost
+                    hints = [*hints, *await self._look()]
+                    look_at = time.monotonic() + self._poll_s
                 for hint in hints:
                     await self._follow(hint)
             except StoreUnavailableError as error:
                 log.warning("following_failed", reason=str(error))
+                look_at = float("-inf")  # what these hints told is found by looking
                 await asyncio.sleep(self._poll_s)
 
     async def _look(self) -> list[JobHint]:
         """How far the jobs are that somebody listens to, or that we keep at hand."""
         unfinished = [job_id for job_id, topic in self._topics.items() if not topic.terminal]
-        return await self._store.reading.heads(unfinished) if unfinished else []
+        if not unfinished:
+            return []
+        found = await self._store.reading.heads(unfinished)
+        # A job that is no longer there was purged: it has ended, and more than was shown is gone.
+        gone = set(unfinished) - {hint.id for hint in found}
+        last = {job_id: self._topics[job_id].last for job_id in gone if job_id in self._topics}
+        return [*found, *(JobHint(job_id, number + 1, terminal=True) for job_id, number in last.items())]
 
     async def _follow(self, hint: JobHint) -> None:
         """Reads what was committed elsewhere, once for all who listen to that job."""
@@ -121,12 +134,13 @@ class Broker:
         if topic is None:
             return
         while topic.last < hint.last_event and topic.subscribers:
-            page = await self._store.reading.events(hint.id, topic.last, PAGE_FRAMES)
+            page: list[tuple[int, bytes]] = []
+            with suppress(UnreadableJobError):  # who reads it meets that, and the other jobs go on
+                page = await self._store.reading.events(hint.id, topic.last, PAGE_FRAMES)
             if not page or page[0][0] > topic.last + 1:
                 topic.skip_to(hint.last_event)
             topic.publish(page, hint, time.monotonic())
-        if hint.terminal and not topic.subscribers:
-            topic.skip_to(hint.last_event)
+        topic.skip_to(hint.last_event)  # where nobody listens
         topic.publish((), hint, time.monotonic())
         self._release(hint.id)
 
@@ -145,12 +159,15 @@ class Broker:
     @asynccontextmanager
     async def subscribe(self, job: Job, after: int) -> AsyncIterator["Cursor"]:
         """A cursor behind event number `after`. Raises StoreUnavailableError."""
-        fresh = job.id not in self._topics
         topic = self._topics.setdefault(job.id, Topic(job.last_event, job.terminal))
+        followed = topic.subscribers > 0
+        if not followed:
+            topic.skip_to(job.last_event)
+            topic.publish((), JobHint(job.id, job.last_event, job.terminal), time.monotonic())
         topic.subscribers += 1
         self.subscribers += 1
         try:
-            if fresh and not job.terminal:  # it may have gone on between being read and being followed
+            if not (followed or topic.terminal):  # it may have gone on since it was read
                 for head in await self._store.reading.heads([job.id]):
                     await self._follow(head)
             yield Cursor(self, self._store, topic, job.id, after)

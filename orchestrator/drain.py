@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import structlog
 
+from orchestrator.api.bodies import Bodies
 from orchestrator.broker import Broker
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnavailableError
@@ -25,13 +26,16 @@ class Drain:
 
     def __init__(
         self,
+        *,
         settings: Settings,
+        bodies: Bodies,
         broker: Broker,
         changes: Changes,
         worker: Worker | None,
         claiming: Claiming | None,
     ) -> None:
         self._settings = settings
+        self._bodies = bodies
         self._broker = broker
         self._changes = changes
         self._worker = worker
@@ -48,6 +52,7 @@ class Drain:
         if self.started:
             return
         self.started = True
+        self._bodies.close()
         log.info("draining", in_flight=self.in_flight, timeout_s=self._settings.drain_timeout_s)
         if self._claiming is not None and self._worker is not None:
             self._claiming.stop()

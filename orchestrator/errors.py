@@ -18,11 +18,16 @@ class ContentRefusedError(AvaluaError):
 
 
 class StaleEpochError(AvaluaError):
-    """Somebody else has claimed these jobs since, or they have ended: nothing was written."""
+    """Claims count no longer: somebody else has the jobs since, or they have ended. Nothing was written."""
 
-    def __init__(self, job_ids: frozenset[str]) -> None:
+    def __init__(self, claims: frozenset[tuple[str, int]]) -> None:
+        """`claims`: of each the job's id and the epoch."""
         super().__init__("jobs were claimed by another worker or have ended")
-        self.job_ids = job_ids
+        self.claims = claims
+
+    @property
+    def job_ids(self) -> frozenset[str]:
+        return frozenset(job_id for job_id, _ in self.claims)
 
 
 class UnreadableJobError(AvaluaError):

@@ -11,8 +11,9 @@ from testkit.triton import ROOT
 from triton_common.grading_settings import GradingSettings
 from triton_common.settings import ModelSettings
 from triton_common.supervision import SupervisionSettings
+from triton_cpu.settings import CpuSettings
 
-CLASSES: list[Any] = [ModelSettings, GradingSettings, SupervisionSettings, Settings]
+CLASSES: list[Any] = [ModelSettings, CpuSettings, GradingSettings, SupervisionSettings, Settings]
 # Read by `make run` or docker-compose.yml alone, and defaults that depend on other settings.
 ELSEWHERE = {
     "TRITON_HOST": "127.0.0.1",

@@ -1,8 +1,8 @@
 """``python -m triton_cpu.serve``: lay everything out, then become Triton.
 
 The process turns into ``tritonserver`` itself (exec), so signals, exit status and process id are the
-server's own. Settings come from the environment: the model's (``triton_common.settings``), TRITON_HOST,
-TRITON_GRPC_PORT, TRITON_HTTP_PORT and TRITON_METRICS_PORT.
+server's own. Settings come from the environment: the model's (``triton_common.settings``), the CPU's
+(``triton_cpu.settings``), TRITON_HOST, TRITON_GRPC_PORT, TRITON_HTTP_PORT and TRITON_METRICS_PORT.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from triton_cpu.layout import (
     server_environment,
 )
 from triton_cpu.plain import NoPlainPathError, plain, plain_environment
+from triton_cpu.settings import CpuSettings
 
 CLAIM_WAIT_S = 5.0
 """For what a killed server's model processes take to end: they hold its folder, too."""
@@ -74,6 +75,7 @@ def main() -> int:  # noqa: RET503  it ends by becoming another program
         ports = Ports.from_env(os.environ)
         admin_key = read_admin_key(os.environ)
         GradingSettings.from_env(os.environ)
+        replacements = CpuSettings.from_env(os.environ).replacements
         engine_args = None
         if not args.no_vllm:
             engine_args = with_plain_paths(ModelSettings.from_env(os.environ).engine_args("cpu"))
@@ -85,6 +87,7 @@ def main() -> int:  # noqa: RET503  it ends by becoming another program
         lay_out_backends(run_dir / "backends", wheel)
         wheel, served = Wheel(plain(wheel.site)), plain(run_dir)
         environment = plain_environment(server_environment(os.environ, wheel, plain(libpython)))
+        environment["CPU_REPLACEMENTS"] = ",".join(replacements)
     except (NotPossibleError, SettingsError, InUseError, NoPlainPathError) as error:
         return stopped_by(str(error))
     except shutil.Error as error:  # of several files

@@ -1,4 +1,4 @@
-"""vLLM's ``LLM.generate`` in a process of its own, with nothing around it."""
+"""vLLM's ``LLM.generate`` in a process of its own, nothing around it: as it is, or with replacements."""
 
 from __future__ import annotations
 
@@ -18,22 +18,27 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 
 
 class Engine:
-    """Gets all questions at once, or ``group`` after ``group``: the next only when the last is done."""
+    """Gets all questions at once, or ``group`` after ``group``: the next only when the last is done.
 
-    def __init__(self, setup: Setup, group: int | None = None) -> None:
+    ``replacements`` name the functions of vLLM that our backend for the CPU replaces.
+    """
+
+    def __init__(self, setup: Setup, group: int | None = None, *, replacements: Sequence[str] = ()) -> None:
         self.roots: dict[str, int] = {}
-        self._setup, self._group = setup, group
+        self._setup, self._group, self._replacements = setup, group, replacements
         self._process: asyncio.subprocess.Process
         self._log: IO[bytes]
 
     async def __aenter__(self) -> Self:
-        path = self._setup.folder / f"engine-{self._group or 'all'}.log"
+        replaced = "-replaced" if self._replacements else ""
+        path = self._setup.folder / f"engine-{self._group or 'all'}{replaced}.log"
         self._log = path.open("w+b")
         self._process = await asyncio.create_subprocess_exec(
             self._setup.python,
             "-m",
             "benchmarks.inprocess",
             json.dumps(dict(self._setup.engine_args)),
+            *self._replacements,
             cwd=ROOT,
             env={**os.environ, **self._setup.engine_environment},
             stdin=asyncio.subprocess.PIPE,

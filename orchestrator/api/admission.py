@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import structlog
 
+from orchestrator.api.backlog import RecentBacklog
 from orchestrator.broker import Broker
 from orchestrator.config import Settings
 from orchestrator.drain import Drain
@@ -15,12 +16,9 @@ from orchestrator.observability.metrics import Metrics
 from orchestrator.store import Store
 from orchestrator.store.creation import Created
 from orchestrator.store.posted import Posted
-from orchestrator.store.reading import Backlog
 from orchestrator.triton.pool import Pool
 from orchestrator.worker.committer import Committer
 
-BACKLOG_AGE_S = 0.2
-"""For so long what was read of waiting jobs serves for refusing more of them."""
 FLEET_AGE_S = 1.0
 
 log = structlog.get_logger()
@@ -34,6 +32,7 @@ class Admission:
         *,
         settings: Settings,
         store: Store,
+        backlog: RecentBacklog,
         broker: Broker,
         committer: Committer,
         pool: Pool | None,
@@ -42,14 +41,12 @@ class Admission:
     ) -> None:
         self._settings = settings
         self._store = store
+        self._backlog = backlog
         self._broker = broker
         self._committer = committer
         self._pool = pool
         self._drain = drain
         self._metrics = metrics
-        self._rate = settings.expected_items_per_second
-        self._backlog = Backlog()
-        self._backlog_at = float("-inf")
         self._loaded = False
         self._fleet_at = float("-inf")
 
@@ -68,14 +65,6 @@ class Admission:
             self._loaded = (await self._store.claims.fleet()).triton_loaded
         return self._loaded
 
-    async def backlog(self, age_s: float = BACKLOG_AGE_S) -> Backlog:
-        """The jobs that have not ended, as they were at most so many seconds ago."""
-        if time.monotonic() - self._backlog_at > age_s:
-            self._backlog = await self._store.reading.backlog()
-            self._backlog_at = time.monotonic()
-            self._rate = self._backlog.rate or self._rate  # between jobs the last known rate stands
-        return self._backlog
-
     async def check_room(self) -> None:
         """Raises what a further job would be refused with just now. Costs little, so it comes first."""
         if self._drain.started:
@@ -84,9 +73,9 @@ class Admission:
             raise NotLoadedError
         if not self._committer.healthy:
             raise StoreUnavailableError("the database can't be written")
-        backlog = await self.backlog()
+        backlog = await self._backlog.get()
         if backlog.jobs >= self._settings.room:
-            raise QueueFullError(next_end_s(backlog.left, self._rate))
+            raise QueueFullError(next_end_s(backlog.left, self._backlog.rate))
 
     async def submit(self, posted: Posted, key: str | None) -> Created:
         """Makes a job durable, or finds the one that this Idempotency-Key made before."""
@@ -106,8 +95,8 @@ class Admission:
                 job, posted.chunks, key, posted.digest, room=self._settings.room
             )
         except QueueFullError:
-            backlog = await self.backlog()
-            raise QueueFullError(next_end_s(backlog.left, self._rate)) from None
+            backlog = await self._backlog.get()
+            raise QueueFullError(next_end_s(backlog.left, self._backlog.rate)) from None
         except StoreUnavailableError as error:
             self._committer.doubt(error)
             raise
@@ -120,8 +109,8 @@ class Admission:
         """For a job that was just taken in: its own time and that of what came before it."""
         if job.terminal:
             return 0.0
-        backlog = await self.backlog(age_s=0.0)
-        return seconds(sum(backlog.left) + backlog.waiting_items, self._rate)
+        backlog = await self._backlog.get(age_s=0.0)
+        return seconds(sum(backlog.left) + backlog.waiting_items, self._backlog.rate)
 
     async def cancel(self, job: Job) -> Job:
         """Ends a job, wherever it is; gives it as it then stands.
@@ -134,6 +123,7 @@ class Admission:
         if asked is not None and not asked.terminal:
             await self._broker.ended(asked, self._settings.database_timeout_s)
         elif asked is not None:
+            self._backlog.forget()
             self._metrics.jobs.labels(asked.status.value).inc()
             log.info("job_ended", job_id=job.id, status=asked.status.value, items=asked.completed)
         return await self._store.reading.job(job.id) or job

@@ -12,6 +12,7 @@ from orchestrator.api.errors import ApiError
 from orchestrator.api.guard import too_large
 from orchestrator.api.unpacking import unpacker
 from orchestrator.config import Settings
+from orchestrator.errors import DrainingError
 
 BUSY_RETRY_S = 2
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -28,6 +29,8 @@ class Body:
         self.waits = False
         self.deadline = time.monotonic() + settings.body_timeout_s
         self._grace_s = settings.upload_grace_s
+        self.limit = asyncio.timeout(None)
+        """Of the block in which it is read and understood; moved to now where nobody will use it."""
         self._waiting: asyncio.Timeout | None = None
         self._stopped: float | None = None
         self._last_rate = 0.0
@@ -103,19 +106,34 @@ class Bodies:
         self._held: set[Body] = set()
         self._bytes = 0
         self._freed = asyncio.Event()
+        self._closed = False
+
+    def close(self) -> None:
+        """Refuses all that are being read, and whatever comes from now on: the service is shutting down."""
+        self._closed = True
+        for body in self._held:
+            body.limit.reschedule(asyncio.get_running_loop().time())
 
     @asynccontextmanager
     async def read(self, request: web.Request) -> AsyncIterator[Body]:
         """The request's body, unpacked. It counts as memory in use while the block runs.
 
         Raises ApiError: 400 broken, 408 too slow, 413 too large, 415 packed otherwise, 503 no memory left.
+        DrainingError if the service begins to shut down while the block runs, which is left at once.
         """
+        if self._closed:
+            raise DrainingError
         body = Body(self._settings)
         self._held.add(body)
         try:
-            await self._fill(body, request)
-            body.reading = False
-            yield body
+            async with body.limit:
+                await self._fill(body, request)
+                body.reading = False
+                yield body
+        except TimeoutError:
+            if body.limit.expired():
+                raise DrainingError from None
+            raise
         finally:
             self._held.discard(body)
             self._bytes -= body.size

@@ -23,6 +23,7 @@ MOST_CONNECTIONS = 4096
 OTHER_FILES = 64  # for database, log, Triton and what else is open beside connections and tables
 UNSENT_BYTES = 128 * 1024  # of each connection in the kernel, beyond what is under way
 LINGER_S = 2.0  # how long the rest of a refused body is read, so that the client gets to read the answer
+CANCEL_S = 0.2  # at the end, for a handler that is not done by then to be cancelled
 READ_BYTES = 64 * 1024
 BACKLOG = 256
 
@@ -178,6 +179,17 @@ class Connection(web.RequestHandler):
         if isinstance(exc_info, web.RequestPayloadError):
             return  # of a body that nobody wanted any more
         log.error("connection_failed", **(where(exc_info) if exc_info is not None else {}))
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109  aiohttp's signature
+        """Lets the answer under way come to its end, and the rest of a refused body be read, at most so long.
+
+        aiohttp itself would close at once behind the answer: to a client that is still sending that is a
+        reset, which may overtake the answer.
+        """
+        self.close()
+        if (task := self._task_handler) is not None:
+            await asyncio.wait({task}, timeout=timeout)
+        await super().shutdown(CANCEL_S)
 
     def end(self, reason: str) -> None:
         """Ends the connection at once, whatever is unsent."""

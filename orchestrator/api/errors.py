@@ -78,10 +78,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Turns whatever a handler raises into the one shape of error answers."""
     try:
         return await handler(request)
-    except ApiError as error:
-        return error.response()
-    except AvaluaError as error:
-        return _ours(error).response()
+    except (ApiError, AvaluaError) as error:
+        if STREAMING in request:  # no other answer can follow: it ends before its end, which clients notice
+            log.warning("answer_interrupted", route=route_of(request), **where(error))
+            raise ConnectionResetError from None
+        return (error if isinstance(error, ApiError) else as_api_error(error)).response()
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -105,7 +106,8 @@ def route_of(request: web.Request) -> str:
     return resource.canonical if resource is not None else "unknown"
 
 
-def _ours(error: AvaluaError) -> ApiError:
+def as_api_error(error: AvaluaError) -> ApiError:
+    """What a client is told of one of our errors; what it can't help is logged."""
     wait = {"Retry-After": str(RETRY_AFTER_S)}
     match error:
         case JobExpiredError():

@@ -11,7 +11,7 @@ from orchestrator.api.errors import RETRY_AFTER_S, json_response
 from orchestrator.api.keys import SERVICE
 from orchestrator.api.service import Service
 from orchestrator.errors import StoreUnavailableError
-from orchestrator.store.claims import Fleet
+from orchestrator.store.fleet import Fleet
 from orchestrator.store.reading import Backlog
 
 
@@ -21,7 +21,7 @@ async def health(request: web.Request) -> web.Response:
     writable = service.committer.healthy
     backlog, fleet = Backlog(), Fleet()
     try:
-        backlog = await service.admission.backlog()
+        backlog = await service.backlog.get()
         fleet = await service.store.claims.fleet()
     except StoreUnavailableError:
         writable = False
@@ -74,7 +74,7 @@ async def _refresh(service: Service) -> None:
     """Gauges of what is at hand anyway are set when somebody looks."""
     metrics, settings = service.metrics, service.settings
     with suppress(StoreUnavailableError):
-        backlog = await service.admission.backlog()
+        backlog = await service.backlog.get()
         metrics.processing.set(backlog.processing)
         metrics.queued.set(backlog.queued)
     metrics.in_flight.set(service.drain.in_flight)

@@ -112,12 +112,11 @@ async def _json(job: Job, rows: Rows, origins: Mapping[str, Any]) -> AsyncIterat
         "completed": rows.completed,
         "failed_items": rows.failed,
     }
-    yield orjson.dumps(head)[:-1] + b',"results":['
-    comma = b""
+    before = orjson.dumps(head)[:-1] + b',"results":['
     async for part in rows.parts():
-        yield comma + orjson.dumps(part)[1:-1]
-        comma = b","
-    yield b'],"provenances":%b}' % orjson.dumps(origins)
+        yield before + orjson.dumps(part)[1:-1]
+        before = b","
+    yield (b"" if before == b"," else before) + b'],"provenances":%b}' % orjson.dumps(origins)
 
 
 async def _ndjson(rows: Rows, origins: Mapping[str, Any]) -> AsyncIterator[bytes]:
@@ -147,8 +146,6 @@ async def _write_table(
                 await asyncio.to_thread(_write, file, table.add, cells(part))
             await asyncio.to_thread(_write, file, table.finish)
         await asyncio.to_thread(file.flush)
-    except LookupError:
-        raise job_expired() from None
     except OSError:
         raise _no_file() from None
 

@@ -4,6 +4,7 @@ from array import array
 from collections.abc import AsyncIterator
 from typing import Any
 
+from orchestrator.errors import JobExpiredError
 from orchestrator.store.payloads import results_in
 from orchestrator.store.reading import Reading
 
@@ -34,12 +35,14 @@ class Rows:
     async def parts(self) -> AsyncIterator[list[dict[str, Any]]]:
         """The results in item order, at most PART_ROWS at a time.
 
-        LookupError if some are gone, because the job has expired by now: what was sent must not look whole.
+        JobExpiredError if some are gone by now: what was sent must not look whole.
         """
         indexes = [index for index, number in enumerate(self._events) if number]
         for start in range(0, len(indexes), PART_ROWS):
             wanted = indexes[start : start + PART_ROWS]
             found = await self._rows(wanted)
+            if len(found) < len(wanted):
+                raise JobExpiredError
             yield [found[index] for index in wanted]
 
     def _note(self, row: dict[str, Any], number: int) -> None:

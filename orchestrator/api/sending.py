@@ -14,13 +14,16 @@ async def send_pieces(
 ) -> web.StreamResponse:
     """A 200 of unknown or known length. If making a piece fails, the connection ends before the answer does.
 
+    Where the first one fails there is no answer yet: what it raises may become another one.
     Waits until the client has read each piece; the connection's own deadline ends one that does not.
     """
     response = web.StreamResponse(headers=headers)
     response.content_length = length
+    first = await anext(pieces, b"")
     await response.prepare(request)
     request[STREAMING] = True
     if request.method != "HEAD":
+        await write(response, first)
         async for piece in pieces:
             await write(response, piece)
     await response.write_eof()

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from orchestrator.api.admission import Admission
+from orchestrator.api.backlog import RecentBacklog
 from orchestrator.api.bodies import Bodies
 from orchestrator.api.parser import Parser
 from orchestrator.broker import Broker
@@ -22,6 +23,7 @@ class Service:
 
     settings: Settings
     store: Store
+    backlog: RecentBacklog
     broker: Broker
     committer: Committer
     admission: Admission

@@ -10,24 +10,20 @@ import structlog
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from orchestrator.api.errors import STREAMING, job_expired
+from orchestrator.api.errors import STREAMING, ApiError, as_api_error
 from orchestrator.api.sending import PIECE_BYTES
 from orchestrator.api.service import Service
-from orchestrator.errors import JobExpiredError, StoreUnavailableError
+from orchestrator.errors import JobExpiredError, StoreUnavailableError, UnreadableJobError
 from orchestrator.frames import unnumbered
 from orchestrator.jobs import Job
 
 log = structlog.get_logger()
 
-EXPIRED = unnumbered(
-    orjson.dumps({"event": "error", "data": {"code": job_expired().code, "error": job_expired().message}})
-)
-
 
 async def stream_events(request: web.Request, service: Service, job: Job, after: int) -> web.StreamResponse:
     """Sends the job's events behind number `after`, and returns after the final one.
 
-    Where the job expires meanwhile the last message says so, under no id.
+    Where it can't go on, as when the job expires meanwhile, the last message says so.
     """
     settings = service.settings
     response = EventSourceResponse(
@@ -56,10 +52,10 @@ async def stream_events(request: web.Request, service: Service, job: Job, after:
                 # The ping finds out about a client that vanished; we look at what it found.
                 if not await cursor.wait(settings.sse_ping_s) and not _connected(request, response):
                     break
-    except JobExpiredError:
+    except (JobExpiredError, UnreadableJobError) as error:
         with suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(settings.sse_send_timeout_s):
-                await response.write(EXPIRED)
+                await response.write(_error_message(as_api_error(error)))
     except StoreUnavailableError as error:
         # The answer has begun, so it can only end: the client comes back with its Last-Event-ID.
         log.warning("stream_interrupted", job_id=job.id, reason=str(error))
@@ -69,6 +65,12 @@ async def stream_events(request: web.Request, service: Service, job: Job, after:
         if request.transport is not None:
             request.transport.abort()  # it does not read: closing politely would wait for it
     return response
+
+
+def _error_message(error: ApiError) -> bytes:
+    """The last message of a stream that can't go on. It has no id: nothing can be resumed behind it."""
+    envelope = {"event": "error", "data": {"code": error.code, "error": error.message}}
+    return unnumbered(orjson.dumps(envelope))
 
 
 def _connected(request: web.Request, response: EventSourceResponse) -> bool:

@@ -21,6 +21,9 @@ class Server(Protocol):
     def up(self) -> bool: ...
     @property
     def in_flight(self) -> int: ...
+    @property
+    def heard_at(self) -> float:
+        """When it last gave a good answer, to a probe too."""
 
 
 S = TypeVar("S", bound=Server)
@@ -63,6 +66,7 @@ class _State(Generic[S, T]):
     server: S | None = None
     since: float = 0.0
     until: float = 0.0
+    sent_at: float = 0.0
     to_send: deque[T] = field(default_factory=deque)
     out: set[T] = field(default_factory=set)
 
@@ -104,7 +108,7 @@ class Isolation(Generic[S, T]):
         suspicion = suspect.suspicion
         survived_s = now - self._up_at.get(home, now)
         suspicion.lone_deaths += 1
-        suspicion.calm_s = min(MAX_CALM_S, max(MIN_CALM_S, 2.0 * survived_s))
+        suspicion.calm_s = min(MAX_CALM_S, max(MIN_CALM_S, survived_s))
         suspicion.home, suspicion.single = home, True
         self._singles.appendleft(suspect)
 
@@ -134,7 +138,7 @@ class Isolation(Generic[S, T]):
         self._advance(now, servers, allowed)
         state = self._state
         if state.phase is Phase.CLEARING and state.server is not None and state.server.in_flight == 0:
-            self._begin()
+            self._begin(now)
         while state.phase is Phase.TRYING and state.to_send:
             suspect = state.to_send.popleft()
             if not suspect.closed and state.server is not None:
@@ -151,7 +155,9 @@ class Isolation(Generic[S, T]):
         match state.phase:
             case Phase.TRYING if not state.to_send and not state.out:
                 self._rest(now, servers)
-            case Phase.TRYING | Phase.CLEARING if now - state.since >= self._slot_s:
+            case Phase.TRYING | Phase.CLEARING if now - state.since >= self._slot_s and (
+                state.phase is Phase.CLEARING or self._lives(state)
+            ):
                 # Something hangs there: others need not wait for it. A death now would tell nothing.
                 self._put_back()
                 for suspect in state.out:
@@ -161,6 +167,11 @@ class Isolation(Generic[S, T]):
                 self._state = _State()
         if self._state.phase is Phase.IDLE and allowed:
             self._choose(now, servers)
+
+    @staticmethod
+    def _lives(state: "_State[S, T]") -> bool:
+        """Whether the server has answered anything since the suspects were sent: else it may have died."""
+        return state.server is not None and state.server.heard_at > state.sent_at
 
     def _choose(self, now: float, servers: Sequence[S]) -> None:
         """Begins to clear a server for the first suspect that can be tried."""
@@ -183,10 +194,10 @@ class Isolation(Generic[S, T]):
             if suspicion.lone_deaths:
                 return  # it has to be tried again before any other
 
-    def _begin(self) -> None:
+    def _begin(self, now: float) -> None:
         """Takes those to be tried together: one, or as many of the first round as make a group."""
         state = self._state
-        state.phase = Phase.TRYING
+        state.phase, state.sent_at = Phase.TRYING, now
         if self._singles:
             self._take(self._singles, 1)
         if not state.to_send:

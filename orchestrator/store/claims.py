@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from sqlalchemy import (
     ColumnElement,
     Row,
     and_,
     case,
-    delete,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -26,19 +23,24 @@ from orchestrator.store import rows
 from orchestrator.store.clock import Clock
 from orchestrator.store.database import Database
 from orchestrator.store.ending import end_job
+from orchestrator.store.fleet import (
+    FORGET_LEASES,
+    Fleet,
+    Load,
+    fleet_of,
+    forget_worker,
+    live_workers,
+    write_worker,
+)
 from orchestrator.store.notify import Hints, JobHint
 from orchestrator.store.postgresql import CLOCK
 from orchestrator.store.reading import UNREADABLE, read_job
-from orchestrator.store.tables import OPEN_WORDS, TERMINAL_WORDS, jobs, workers
+from orchestrator.store.tables import OPEN_WORDS, TERMINAL_WORDS, jobs
 
 CLAIMING = 0x61766C03
 """Number of PostgreSQL's advisory lock for who claims, and who shares the places."""
 LEAVE_TO_OTHERS_S = 1.0
 """A new job is left to a worker that has fewer for so long."""
-FORGET_LEASES = 20
-"""After so many leases without a heartbeat a worker's row goes."""
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What a worker tells with each heartbeat."""
-
-    places: int  # for items in flight, those in use included
-    in_flight: int
-    weight: int
-    wanted: int
-    triton_up: bool
-    triton_loaded: bool
-    wants_isolation: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Beat:
     """What a worker hears with each heartbeat."""
 
@@ -71,16 +60,6 @@ class Beat:
     places: int  # that it has from now on
     settled: bool  # no places are on their way from one worker to another
     may_isolate: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """All workers that have been heard of lately."""
-
-    workers: int = 0
-    triton_up: bool = False
-    triton_loaded: bool = False
-    in_flight: int = 0
 
 
 class Claims:
@@ -125,38 +104,17 @@ class Claims:
         async with self._database.write() as connection:
             await self._lock(connection)
             now = await self._database_now(connection)
-            others = (
-                await connection.execute(
-                    select(workers).where(workers.c.id != worker_id, workers.c.beat_at > now - self._lease_s)
-                )
-            ).all()
+            live = await live_workers(connection, now, self._lease_s)
+            others = [row for row in live if row.id != worker_id]
             shared = share(
                 self._max_in_flight,
                 Holder(load.weight, load.wanted, load.places),
                 [Holder(other.weight, other.wanted, other.places) for other in others],
             )
             may_isolate = load.wants_isolation and not any(other.isolating for other in others)
+            await forget_worker(connection, worker_id, before=now - FORGET_LEASES * self._lease_s)
             places = max(shared.places, load.in_flight)
-            await connection.execute(
-                delete(workers).where(
-                    or_(
-                        workers.c.id == worker_id,
-                        workers.c.beat_at < now - FORGET_LEASES * self._lease_s,
-                    )
-                )
-            )
-            row = {
-                "id": worker_id,
-                "beat_at": now,
-                "places": places,
-                "in_flight": load.in_flight,
-                "weight": load.weight,
-                "wanted": load.wanted,
-                "triton_up": load.triton_up,
-                "triton_loaded": load.triton_loaded,
-                "isolating": may_isolate,
-            }
-            await connection.execute(insert(workers), row)
+            await write_worker(connection, worker_id, load, places=places, isolating=may_isolate, now=now)
             renewed = await connection.execute(
                 update(jobs)
                 .where(_open_of(worker_id))
@@ -216,7 +174,7 @@ class Claims:
         async with self._database.write() as connection:
             mine = jobs.c.worker == worker_id
             await connection.execute(update(jobs).where(mine).values(worker=None, lease_until=None))
-            await connection.execute(delete(workers).where(workers.c.id == worker_id))
+            await forget_worker(connection, worker_id)
             await self._hints.tell_in(connection, work=True)
 
     async def request_cancel(self, job_id: str) -> Job | None:
@@ -261,14 +219,7 @@ class Claims:
             return Fleet(1, load.triton_up, load.triton_loaded, load.in_flight)
         async with self._database.read() as connection:
             now = await self._database_now(connection)
-            live = select(workers).where(workers.c.beat_at > now - self._lease_s)
-            found = (await connection.execute(live)).all()
-        return Fleet(
-            workers=len(found),
-            triton_up=any(row.triton_up for row in found),
-            triton_loaded=any(row.triton_loaded for row in found),
-            in_flight=sum(row.in_flight for row in found),
-        )
+            return fleet_of(await live_workers(connection, now, self._lease_s))
 
     async def _full(self, connection: AsyncConnection, worker_id: str, max_jobs: int) -> bool:
         """Whether this worker may take no further job: there are enough, or another one should have it."""
@@ -281,13 +232,12 @@ class Claims:
         if self._database.sqlite:
             return False
         now = await self._database_now(connection)
-        able = select(workers.c.id).where(
-            workers.c.id != worker_id, workers.c.beat_at > now - self._lease_s, workers.c.triton_up
-        )
-        fewest = min(
-            (counts.get(other, 0) for other in await connection.scalars(able)),
-            default=counts.get(worker_id, 0),
-        )
+        able = [
+            row.id
+            for row in await live_workers(connection, now, self._lease_s)
+            if row.id != worker_id and row.triton_up
+        ]
+        fewest = min((counts.get(other, 0) for other in able), default=counts.get(worker_id, 0))
         if counts.get(worker_id, 0) <= fewest:
             return False
         waiting = select(func.min(jobs.c.created_at)).where(jobs.c.status.in_(OPEN_WORDS), ~self._held)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from orchestrator.errors import StaleEpochError, StoreUnavailableError
 from orchestrator.jobs import Job, Result
@@ -12,14 +12,18 @@ from orchestrator.jobs.provenance import Provenance
 from orchestrator.store import rows
 from orchestrator.store.database import Database
 from orchestrator.store.notify import Hints, JobHint
-from orchestrator.store.tables import TERMINAL_WORDS, events, jobs, provenances
+from orchestrator.store.tables import OPEN_WORDS, TERMINAL_WORDS, events, jobs, provenances
 
+# What a worker changes of a job; the rest stands since it was made.
+_CHANGED = (
+    *("status", "completed", "failed_items", "last_event", "started_at", "finished_at", "expires_at"),
+    *("rate", "rate_error", "partial"),
+)
 _UPDATE_JOB = (
     update(jobs)
-    .where(jobs.c.id == bindparam("id_"))
-    .values({name: bindparam(name) for name in ("status", "completed", "failed_items", "last_event")})
-    .values({name: bindparam(name) for name in ("started_at", "finished_at", "expires_at", "partial")})
-    .values({name: bindparam(name) for name in ("rate", "rate_error")})
+    .where(jobs.c.id == bindparam("id_"), jobs.c.epoch == bindparam("epoch_"))
+    .where(or_(*(jobs.c.status == word for word in OPEN_WORDS)))
+    .values({name: bindparam(f"{name}_") for name in _CHANGED})
 )
 _DELETE_EVENT = delete(events).where(
     events.c.job_id == bindparam("job_id_"), events.c.number == bindparam("number_")
@@ -75,18 +79,15 @@ class Rows:
                 for change in changes
                 for origin in change.provenances
             ],
-            jobs=[
-                {
-                    **rows.job_values(change.job),
-                    "id_": change.job.id,
-                    "partial": rows.partial_text(change.partial),
-                }
-                for change in last.values()
-            ],
+            jobs=[_job_row(change) for change in last.values()],
         )
 
-    def write(self, connection: Connection, again: bool) -> None:
-        """All of it, in one greenlet instead of one a statement. `again`: it may have been written before."""
+    def write_jobs(self, connection: Connection) -> int:
+        """Gives how many rows were open, and this epoch's, where the driver counts them: on SQLite."""
+        return connection.execute(_UPDATE_JOB, self.jobs).rowcount
+
+    def write_events(self, connection: Connection, *, again: bool) -> None:
+        """And where the marks come from. `again`: it may have been written before."""
         for table, wanted, forget, key in (
             (events, self.events, _DELETE_EVENT, "number"),
             (provenances, self.provenances, _DELETE_PROVENANCE, "id"),
@@ -96,7 +97,16 @@ class Rows:
                 connection.execute(forget, keys)
             if wanted:
                 connection.execute(insert(table), wanted)
-        connection.execute(_UPDATE_JOB, self.jobs)
+
+
+def _job_row(change: Change) -> dict[str, Any]:
+    values = {**rows.job_values(change.job), "partial": rows.partial_text(change.partial)}
+    changed = {f"{name}_": values[name] for name in _CHANGED}
+    return {"id_": change.job.id, "epoch_": change.epoch, **changed}
+
+
+class _Doubtful(Exception):
+    """Some row is not as it should be."""
 
 
 class Committing:
@@ -110,30 +120,43 @@ class Committing:
     async def commit(self, changes: Sequence[Change]) -> None:
         """Writes changes of several jobs in one transaction, in their order.
 
-        Raises StaleEpochError with the jobs that somebody else has claimed since, or that have ended;
-        ContentRefusedError; StoreUnavailableError. Nothing is written then.
+        Raises StaleEpochError with the claims that count no longer: somebody else has the job since, or it
+        has ended. ContentRefusedError; StoreUnavailableError. Nothing is written then.
         """
         written = Rows.of(changes)
         hints = [
-            JobHint(row["id"], row["last_event"], row["status"] in TERMINAL_WORDS) for row in written.jobs
+            JobHint(row["id_"], row["last_event_"], row["status_"] in TERMINAL_WORDS) for row in written.jobs
         ]
+        # A file has one writer, which need not look before it writes: the update itself tells.
+        looks = not self._database.sqlite or self._unsure or len(_claims(changes)) > len(written.jobs)
         try:
-            async with self._database.write() as connection:
-                await connection.run_sync(self._write, changes, written)
-                await self._hints.tell_in(connection, hints, work=any(hint.terminal for hint in hints))
+            try:
+                await self._commit(changes, written, hints, looks=looks)
+            except _Doubtful:
+                await self._commit(changes, written, hints, looks=True)
         except StoreUnavailableError:
             self._unsure = True
             raise
         self._unsure = False
         self._hints.told(hints)
 
-    def _write(self, connection: Connection, changes: Sequence[Change], written: Rows) -> None:
-        """All of it, in one greenlet instead of one a statement."""
-        self._check_epochs(connection, changes)
-        written.write(connection, self._unsure)
+    async def _commit(
+        self, changes: Sequence[Change], written: Rows, hints: Sequence[JobHint], *, looks: bool
+    ) -> None:
+        async with self._database.write() as connection:
+            # All of it in one greenlet instead of one a statement.
+            await connection.run_sync(self._write, changes, written, looks)
+            await self._hints.tell_in(connection, hints, work=any(hint.terminal for hint in hints))
+
+    def _write(self, connection: Connection, changes: Sequence[Change], written: Rows, looks: bool) -> None:
+        if looks:
+            self._check_epochs(connection, changes)
+        if written.write_jobs(connection) != len(written.jobs) and not looks:
+            raise _Doubtful
+        written.write_events(connection, again=self._unsure)
 
     def _check_epochs(self, connection: Connection, changes: Sequence[Change]) -> None:
-        last = {change.job.id: change for change in changes}
+        last = {change.job.id: change.job for change in changes}
         found = connection.execute(
             select(jobs.c.id, jobs.c.epoch, jobs.c.status, jobs.c.last_event)
             .where(jobs.c.id.in_(sorted(last)))
@@ -141,14 +164,17 @@ class Committing:
             .with_for_update()
         )
         fresh = {
-            row.id
+            (row.id, row.epoch)
             for row in found
-            if row.epoch == last[row.id].epoch
-            and (row.status not in TERMINAL_WORDS or self._was_written(row, last[row.id].job))
+            if row.status not in TERMINAL_WORDS or self._was_written(row, last[row.id])
         }
-        if stale := frozenset(last.keys() - fresh):
+        if stale := _claims(changes) - fresh:
             raise StaleEpochError(stale)
 
     def _was_written(self, row: Any, job: Job) -> bool:
         """By the last try, whose success got lost."""
         return self._unsure and row.status == job.status.value and row.last_event == job.last_event
+
+
+def _claims(changes: Sequence[Change]) -> frozenset[tuple[str, int]]:
+    return frozenset((change.job.id, change.epoch) for change in changes)

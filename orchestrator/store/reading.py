@@ -78,11 +78,15 @@ class Reading:
         return read_job(row) if row is not None else None
 
     async def heads(self, job_ids: Collection[str]) -> list[JobHint]:
-        """How far these jobs are."""
+        """How far these jobs are. One that is not there, or whose row makes no sense, is left out."""
         query = select(jobs.c.id, jobs.c.last_event, jobs.c.status).where(jobs.c.id.in_(job_ids))
         async with self._database.read() as connection:
             found = (await connection.execute(query)).all()
-        return [JobHint(row.id, row.last_event, row.status in TERMINAL_WORDS) for row in found]
+        return [
+            JobHint(row.id, row.last_event, row.status in TERMINAL_WORDS)
+            for row in found
+            if rows.is_count(row.last_event)
+        ]
 
     async def backlog(self) -> Backlog:
         # Counted by the database, which makes a number of whatever stands in a damaged row.
@@ -167,7 +171,10 @@ class Reading:
         )
         with _readable():
             async with self._database.read() as connection:
-                return [(number, payload.encode()) for number, payload in await connection.execute(query)]
+                found = [(number, payload.encode()) for number, payload in await connection.execute(query)]
+            if not all(rows.is_count(number) for number, _ in found):
+                raise ValueError("a number is none")
+        return found
 
     async def events_at(self, job_id: str, numbers: Sequence[int]) -> list[bytes]:
         """The events of these numbers, in no order."""

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from orchestrator.jobs import Evidence, Item, ItemError, Job, Priority, Result, Status
 from orchestrator.jobs.events import result_dict
 
-COUNTS = ("total", "batch_size", "completed", "failed_items", "last_event")
+COUNTS = ("total", "batch_size", "completed", "failed_items", "last_event", "epoch")
 NUMBERS = ("created_at", "started_at", "finished_at", "expires_at", "rate", "rate_error")
 
 
@@ -35,7 +35,7 @@ def job_values(job: Job) -> dict[str, Any]:
 
 def job_from(row: Row[Any]) -> Job:
     """Raises ValueError where the row makes no sense, as after damage to the file."""
-    if not all(_is_count(getattr(row, name)) for name in COUNTS) or not row.batch_size:
+    if not all(is_count(getattr(row, name)) for name in COUNTS) or not row.batch_size:
         raise ValueError("a count is none")
     if not all(_is_number(getattr(row, name)) for name in NUMBERS) or row.created_at is None:
         raise ValueError("a time or a rate is none")
@@ -59,7 +59,7 @@ def job_from(row: Row[Any]) -> Job:
 
 def mended_job(row: Row[Any], last_event: int, now: float) -> Job:
     """A job that can be ended, of a row that makes no sense: what can't be read is nothing."""
-    counts = {name: value if _is_count(value := getattr(row, name)) else 0 for name in COUNTS}
+    counts = {name: value if is_count(value := getattr(row, name)) else 0 for name in COUNTS}
     times = {name: value if _is_number(value := getattr(row, name)) else None for name in NUMBERS}
     return Job(
         id=row.id,
@@ -75,7 +75,8 @@ def mended_job(row: Row[Any], last_event: int, now: float) -> Job:
     )
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Whether a column that counts holds a count: SQLite keeps whatever is written into it."""
     return type(value) is int and value >= 0
 
 

@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    InvalidRequestError,
+    PendingRollbackError,
+    ResourceClosedError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from orchestrator.errors import ContentRefusedError, StoreUnavailableError
 
@@ -13,7 +22,10 @@ from orchestrator.errors import ContentRefusedError, StoreUnavailableError
 # broken constraints, and what is too large for a row or an index.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 CONTENT_CODES = ("22", "23", "54")
-FOREIGN = (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+FOREIGN = (
+    *(StatementError, PoolTimeoutError, DisconnectionError, PendingRollbackError, ResourceClosedError),
+    *(sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError),
+)
 
 
 @contextmanager
@@ -24,6 +36,8 @@ def translated(*, writing: bool = False) -> Iterator[None]:
     except FOREIGN as error:
         if writing and _is_of_content(error):
             raise ContentRefusedError(_kind(error)) from error
+        if isinstance(getattr(error, "orig", None), InvalidRequestError):  # a statement of ours is wrong
+            raise
         raise StoreUnavailableError(reason(error)) from error
     except (UnicodeError, OverflowError) as error:  # from a driver: the value can't be sent at all
         if not writing:

@@ -175,6 +175,7 @@ class ReconnectingConnection:
             now = time.monotonic()
             good = not isinstance(outcome, Failure)
             if good:
+                self._server.heard_at = now
                 self._probing.heard(now, waiting=self._server.in_flight > 0)
             if request_id == self._probe_id:
                 await self._probed(connection, good, now)

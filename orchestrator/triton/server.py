@@ -10,6 +10,7 @@ class Server:
         self.in_flight = 0  # sent and unanswered on the present connection
         self.capacity = capacity  # how many of them there may be
         self.most = capacity
+        self.heard_at = float("-inf")  # when it last gave a good answer, by the monotonic clock
         self._good = 0
 
     @property

@@ -31,7 +31,7 @@ class ActiveJob:
 
     @property
     def wanted(self) -> int:
-        """Places that it could use: for every item without a result, those that wait to be tried apart too."""
+        """Places that it could use: one for every item without a result, those to be tried apart too."""
         return 0 if self.ended else self.batcher.left
 
     def take(self) -> "Delivery":

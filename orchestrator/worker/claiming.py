@@ -11,8 +11,9 @@ from orchestrator.errors import StoreUnavailableError, UnreadableJobError
 from orchestrator.inbox import Inbox
 from orchestrator.observability.logs import where
 from orchestrator.store import Store
-from orchestrator.store.claims import Claim, Load
+from orchestrator.store.claims import Claim
 from orchestrator.store.committing import Committed
+from orchestrator.store.fleet import Load
 from orchestrator.triton.pool import Pool
 from orchestrator.worker.active import ActiveJobs
 from orchestrator.worker.events import CancelRequested, Claimed, ClaimLost, Event, Shared

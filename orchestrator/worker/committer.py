@@ -92,7 +92,7 @@ class Committer:
             try:
                 await self._store.committing.commit(changes)
             except StaleEpochError as error:
-                self._give_up(change for change in changes if change.job.id in error.job_ids)
+                self._give_up(change for change in changes if (change.job.id, change.epoch) in error.claims)
                 changes = self._wanted(changes)
             except ContentRefusedError as error:
                 return await self._write_apart(changes, error)

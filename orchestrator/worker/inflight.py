@@ -52,6 +52,7 @@ class InFlight:
         self._requests = Requests()
         self._held: dict[Server, list[_Held]] = {}
         self._lost: dict[Server, list[Delivery]] = {}
+        self._handed_back: dict[Server, list[tuple[Delivery, bool]]] = {}  # and whether each was alone there
         self._down_since: dict[Server, float] = {}
         self.isolation: Isolation[Server, Delivery] = Isolation(
             settings.max_in_flight // GROUPS, settings.isolation_slot_s
@@ -77,6 +78,8 @@ class InFlight:
         # The seed follows from the number of strikes: only an answer that was no good is asked for anew. What
         # was lost on the way is asked for again, so that a crash changes no mark.
         self._pool.send(server, request_id, delivery.item, delivery.strikes + 1)
+        if self.isolation.reserved is server:
+            self._pool.doubt(server)  # a model that dies of it need not say so
 
     # What a server tells.
 
@@ -128,12 +131,13 @@ class InFlight:
         self._down_since.pop(server, None)
         self.isolation.came_up(server, now)
         lost = [delivery for delivery in self._lost.pop(server, []) if not delivery.closed]
+        handed_back = self._handed_back.pop(server, [])
         if restarted:
             for request in self._requests.drop(server):
                 self._left(request)
                 if not (request.overdue or request.delivery.closed):
                     lost.append(request.delivery)
-            self._died(server, lost, now)
+            self._died(server, lost, handed_back, now)
             return
         for request in self._requests.begin_again(server, now):
             request.delivery.suspicion.alone = False  # others are sent there, too, from now on
@@ -155,7 +159,7 @@ class InFlight:
                 self._hold(request.delivery, TIMED_OUT, request.server, now)
         for server, since in self._down_since.items():
             if now - since >= self._settings.suspect_wait_s and self._pool.up:
-                self._hand_back(server)
+                self._hand_back(server, now)
 
     def released(self, now: float) -> list[Delivery]:
         """What may be sent once more, now."""
@@ -182,22 +186,37 @@ class InFlight:
     def _lose(self, delivery: Delivery, server: Server) -> None:
         self._lost.setdefault(server, []).append(delivery)
 
-    def _hand_back(self, server: Server) -> None:
+    def _hand_back(self, server: Server, now: float) -> None:
         """Its items may be what it hangs on: other servers get them with care."""
         for request in self._requests.of(server):
             if not request.overdue:
-                request.overdue = True
+                self._requests.give_up(request, now)
                 self._left(request)
                 self._lose(request.delivery, server)
         self.isolation.release_from(server)
         for delivery in self._lost.pop(server, []):
             if not delivery.closed:
                 self._metrics.retried("stream_broken")
+                alone = delivery.suspicion.alone
+                self._handed_back.setdefault(server, []).append((delivery, alone))
                 self.isolation.add(delivery, home=None)
 
-    def _died(self, server: Server, met: list[Delivery], now: float) -> None:
-        log.warning("items_lost", count=len(met), server=server.name, restarted=True)
-        self.isolation.died_without(met)
+    def _died(
+        self,
+        server: Server,
+        met: list[Delivery],
+        handed_back: list[tuple[Delivery, bool]],
+        now: float,
+    ) -> None:
+        """It is known now that the model died, with these in flight; some were given to others since."""
+        if met:
+            log.warning("items_lost", count=len(met), server=server.name, restarted=True)
+        self.isolation.died_without([*met, *(delivery for delivery, _ in handed_back)])
+        for delivery, alone in handed_back:
+            if alone and len(handed_back) == 1 and not delivery.closed:
+                delivery.suspicion.lone_deaths += 1
+                if delivery.suspicion.lone_deaths >= self._settings.max_attempts:
+                    self._fail(delivery, CRASHED)
         for delivery in met:
             self._metrics.retried("model_crashed")
             if not (len(met) == 1 and delivery.suspicion.alone):

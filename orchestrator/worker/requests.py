@@ -32,9 +32,10 @@ class _Queue:
     def __init__(self) -> None:
         self.not_begun: dict[str, Request] = {}  # in the order of sending
         self.begun: dict[str, Request] = {}  # in the order of beginning
+        self.overdue: dict[str, Request] = {}  # no longer counted on
 
     def all(self) -> list[Request]:
-        return [*self.begun.values(), *self.not_begun.values()]
+        return [*self.overdue.values(), *self.begun.values(), *self.not_begun.values()]
 
 
 class Requests:
@@ -60,8 +61,8 @@ class Requests:
         if request is None:
             return None
         queue = self._queues[request.server]
-        if queue.begun.pop(request_id, None) is None:
-            del queue.not_begun[request_id]
+        for part in (queue.begun, queue.not_begun, queue.overdue):
+            part.pop(request_id, None)
         while queue.not_begun and (first := next(iter(queue.not_begun.values()))).order < request.order:
             self._begins(queue, first, now)
         self._head_begins(queue, now)
@@ -84,12 +85,21 @@ class Requests:
         for server, queue in self._queues.items():
             if not server.up:
                 continue
-            for request in queue.begun.values():
+            while queue.begun:
+                request = next(iter(queue.begun.values()))
                 if request.begun_at is None or now - request.begun_at < timeout_s:
                     break
-                if not request.overdue:
-                    request.overdue = True
-                    yield request
+                self.give_up(request, now)
+                yield request
+
+    def give_up(self, request: Request, now: float) -> None:
+        """Its time is up: what was sent after it need not wait for it any more."""
+        queue = self._queues[request.server]
+        request.overdue = True
+        for part in (queue.begun, queue.not_begun):
+            part.pop(request.id, None)
+        queue.overdue[request.id] = request
+        self._head_begins(queue, now)
 
     def begin_again(self, server: Server, now: float) -> list[Request]:
         """The server was away: until now it can't have gone on. Gives all that it has not answered."""

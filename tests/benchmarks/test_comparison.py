@@ -71,11 +71,12 @@ def test_quantiles_are_values_that_were_measured() -> None:
 
 
 def test_each_ratio_that_is_asked_for_gets_its_verdict() -> None:
-    """0.9 of the limit, 1.2 times vLLM's server, 2.5 times ten by ten; a side that is missing has none."""
-    rounds = rounds_of(a=[1.0], b_=[2.6], c=[1.2], e=[1.05])
+    """0.9 of both limits, 1.2 times vLLM's server, 2.5 times ten by ten; a side that is missing has none."""
+    rounds = rounds_of(a=[1.0], b_=[2.6], c=[1.2], e=[1.05]) | {"a+": [turn(0.8)]}
     figures = verdicts(summarize_all(rounds), "fixed")
-    assert [(figure.limit, figure.good) for figure in figures] == [(0.9, True), (1.2, False), (2.5, False)]
-    del rounds["c"]
+    judged = [(figure.limit, figure.good) for figure in figures]
+    assert judged == [(0.9, True), (0.9, False), (1.2, False), (2.5, False)]
+    del rounds["c"], rounds["a+"]
     assert [figure.limit for figure in verdicts(summarize_all(rounds), "fixed")] == [0.9, 2.5]
 
 

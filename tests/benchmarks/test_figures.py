@@ -69,11 +69,11 @@ def test_uploads(tmp_path: Path) -> None:
 @pytest.mark.chaos
 @pytest.mark.xdist_group("chaos")
 def test_side_by_side(tmp_path: Path) -> None:
-    """The limit, ten by ten and the whole service did the same work, and each has its figures."""
-    sizes = ["--items", "20", "--rounds", "1", "--natural-rounds", "0", "--sides", "a,b',e"]
+    """Both limits, ten by ten and the whole service did the same work, and each has its figures."""
+    sizes = ["--items", "20", "--rounds", "1", "--natural-rounds", "0", "--sides", "a+,b',e"]
     tables = results("sidebyside", tmp_path, *sizes)["tables"]
     (summaries,) = tables.values()
-    assert set(summaries) == {"a", "b'", "e"}
+    assert set(summaries) == {"a", "a+", "b'", "e"}
     assert {one["output_tokens"] for one in summaries.values()} == {40.0}
     assert {"tritonserver", "gemma2 (stub)", "orchestrator", "client"} <= set(summaries["e"]["cpu_ms"])
     assert summaries["a"]["peak_mib"]["engine"] > 100

@@ -49,6 +49,12 @@ class Running(Client):
             assert self.service.pool is not None
             await self.service.pool.loaded.wait()
 
+    async def until_model(self, loaded: bool) -> None:
+        """Returns once /health says that the model answers, or that it does not."""
+        async with asyncio.timeout(WAIT_S):
+            while (await self.call("GET", "/health"))[1]["model_loaded"] is not loaded:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)  # there is no other way to learn of it but to ask
+
 
 @pytest.fixture
 def settings_for(tmp_path: Path) -> Callable[..., Settings]:

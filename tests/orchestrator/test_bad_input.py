@@ -12,7 +12,7 @@ from tests.orchestrator.conftest import Running, Start
 
 
 async def stored_jobs(client: Running) -> int:
-    return len(await client.service.store.unfinished_jobs())
+    return (await client.service.store.reading.backlog()).jobs
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,7 @@ async def test_one_answer_that_is_too_long_fails_alone(start: Start, scripted_tr
     async with start(scripted_triton, max_field_chars=50) as client:
         job_id = await client.submit(items)
         heard = await client.stream(job_id)
-        kept = await client.service.store.items(job_id)
+        kept = await client.service.store.reading.items(job_id)
     results = sorted(heard.results, key=lambda result: result["index"])
     assert [result["error"] and result["error"]["code"] for result in results] == [
         "blank_answer",

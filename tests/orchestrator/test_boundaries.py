@@ -17,8 +17,7 @@ from orchestrator.config import Settings, SettingsError, load_settings
 from orchestrator.jobs import Evidence, Item
 from orchestrator.store import open_store
 from orchestrator.store.tables import metadata
-from orchestrator.triton.codec import Answer, Failure, Refusal, decode
-from orchestrator.triton.connection import Encoder
+from orchestrator.triton.codec import Answer, Encoder, Failure, Refusal, decode
 
 
 def answer(**tensors: bytes) -> Any:
@@ -138,7 +137,7 @@ def test_every_bad_setting_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch)
 async def test_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
     """After the start, the file has exactly the tables, columns and indexes that the code uses."""
     path = tmp_path / "jobs.sqlite3"
-    async with open_store(Settings(database_url=f"sqlite:///{path}").database_url, 5.0):
+    async with open_store(Settings(database_url=f"sqlite:///{path}")):
         pass
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
@@ -154,4 +153,4 @@ def test_the_tables_are_possible_in_postgresql() -> None:
         statement = str(CreateTable(table).compile(dialect=dialect))
         assert "CREATE TABLE" in statement
         assert "SERIAL" not in statement
-    assert json.dumps(sorted(metadata.tables)) == '["events", "items", "jobs", "provenances"]'
+    assert json.dumps(sorted(metadata.tables)) == '["events", "items", "jobs", "provenances", "workers"]'

@@ -89,7 +89,7 @@ async def test_a_model_that_is_loaded_anew_is_noticed(
         last = await client.submit(make_items(5)) if quiet else first
         heard = await client.stream(last)
         _, status, _ = await client.call("GET", f"/status/{last}")
-        assert client.service.metrics.outages._value.get() == 0
+        assert client.service.metrics.outages.labels(own_scripted_triton.grpc_url)._value.get() == 0
     told = status["provenance"]
     assert told["model"] == {"name": "algu/altre", "revision": "a" * 40, "weights": ""}
     assert told["tokenizer"]["name"] == "algu/paraules"

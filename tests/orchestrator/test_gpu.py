@@ -39,7 +39,7 @@ async def test_gpus_at_the_end_of_a_page_that_comes_in_pieces_are_seen() -> None
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        watch = GpuWatch(f"http://127.0.0.1:{runner.addresses[0][1]}/metrics")
+        watch = GpuWatch([f"http://127.0.0.1:{runner.addresses[0][1]}/metrics"])
         task = asyncio.create_task(watch.run())
         async with asyncio.timeout(20):
             while not watch.available:  # noqa: ASYNC110  it tells nobody

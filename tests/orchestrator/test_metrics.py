@@ -11,10 +11,11 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.broker import KEPT_FRAMES, Cursor, Feed, Topic
-from orchestrator.jobs import Job, Priority, Status
+from orchestrator.broker import KEPT_FRAMES, Broker, Cursor, Topic
+from orchestrator.config import Settings
 from orchestrator.observability.metrics import CLOSED, CODES, OTHER, Metrics
 from orchestrator.store import open_store
+from orchestrator.store.notify import JobHint
 from testkit.triton import ROOT, TritonProcess
 from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
@@ -150,6 +151,8 @@ async def test_no_student_and_no_job_is_in_the_metrics(start: Start, scripted_tr
             for name, value in sample.labels.items():
                 if name == "le":
                     assert NUMBER.fullmatch(value)
+                elif name == "server":
+                    assert value == scripted_triton.grpc_url
                 else:
                     assert value in (routes if name == "route" else LABELS[name]), (name, value)
 
@@ -169,9 +172,9 @@ def test_every_code_that_can_be_given_is_known() -> None:
     """The codes named in the models' and the orchestrator's sources are those that have a label."""
     sources: list[Path] = [
         *ROOT.glob("model_repository/p*process/1/*.py"),
-        *(ROOT / "orchestrator").glob("*.py"),
+        *(ROOT / "orchestrator").rglob("*.py"),
     ]
-    given = re.compile(r'\b(?:failed|RefusedError|ItemError|Refusal|_again)\(\s*(?:attempt, )?"([a-z_]+)"')
+    given = re.compile(r'\b(?:failed|RefusedError|ItemError|Refusal|_again)\(\s*(?:delivery, )?"([a-z_]+)"')
     found = {code for path in sources for code in given.findall(path.read_text(encoding="utf-8"))}
     for path in sources:
         found |= set(re.findall(r'"(\w+_too_long)"', path.read_text(encoding="utf-8")))
@@ -187,11 +190,10 @@ def test_every_code_that_can_be_given_is_known() -> None:
 
 def test_a_subscriber_far_behind_is_timed_too() -> None:
     """Times of commit outlive the events kept in memory: who reads slowly is the one to be seen."""
-    job = Job("j", Status.PROCESSING, Priority.NORMAL, 999, 10, 0.0, last_event=5)
-    topic = Topic(job)
+    topic = Topic(5, terminal=False)
     many = 2 * KEPT_FRAMES
     for number in range(6, 6 + many):
-        topic.publish(job, ((number, b"{}"),), committed_at=float(number))
+        topic.publish(((number, b"{}"),), JobHint("j", number, terminal=False), float(number))
     assert list(topic.committed_at(5, 8)) == [6.0, 7.0, 8.0]
     assert list(topic.committed_at(0, 7)) == [6.0, 7.0]
     assert list(topic.committed_at(5 + many - 1, 5 + many)) == [5.0 + many]
@@ -200,15 +202,14 @@ def test_a_subscriber_far_behind_is_timed_too() -> None:
 
 async def test_what_was_there_before_the_subscriber_is_not_timed(tmp_path: Path) -> None:
     """A cursor tells the age of each event that was committed while it listened, once, after it was read."""
-    job = Job("j", Status.PROCESSING, Priority.NORMAL, 999, 10, 0.0)
-    async with open_store(f"sqlite+aiosqlite:///{tmp_path}/jobs.sqlite3", 5.0) as store:
-        feed, topic = Feed(store), Topic(job)
+    async with open_store(Settings(database_url=f"sqlite:///{tmp_path}/jobs.sqlite3")) as store:
+        broker, topic = Broker(store, 1.0), Topic(0, terminal=False)
         for number in (1, 2, 3):
-            topic.publish(job, ((number, b"{}"),), committed_at=10.0 * number)
-        cursor = Cursor(feed, store, topic, job.id, after=1)
+            topic.publish(((number, b"{}"),), JobHint("j", number, terminal=False), 10.0 * number)
+        cursor = Cursor(broker, store, topic, "j", after=1)
         assert len(await cursor.read()) == 2
         assert cursor.written(now=99.0) == []
-        topic.publish(job, ((4, b"{}"), (5, b"{}")), committed_at=40.0)
+        topic.publish(((4, b"{}"), (5, b"{}")), JobHint("j", 5, terminal=False), 40.0)
         assert cursor.written(now=99.0) == []
         assert len(await cursor.read()) == 2
         assert cursor.written(now=41.0) == [1.0, 1.0]

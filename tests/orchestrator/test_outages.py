@@ -27,8 +27,7 @@ async def test_triton_is_killed_and_comes_back(start: Start, own_scripted_triton
         job_id = await client.submit(make_items(60, "[[delay_ms=300]]"))
         await client.stream(job_id, events=1)
         await asyncio.to_thread(triton.kill)
-        async with asyncio.timeout(10):
-            await client.service.link.went_down.wait()
+        await client.until_model(loaded=False)
         status, body, _ = await client.call("GET", "/health")
         assert (status, body["model_loaded"]) == (503, False)
         assert (await client.call("GET", "/health/ready"))[0] == 200
@@ -48,11 +47,11 @@ async def supervised(triton: TritonProcess, client: Running) -> AsyncIterator[li
 
     async def watch() -> None:
         while True:
-            await client.service.link.went_down.wait()
+            await client.until_model(loaded=False)
             await asyncio.to_thread(triton.kill)
             await asyncio.to_thread(triton.start)
             restarts.append(time.monotonic())
-            await client.service.link.came_back.wait()
+            await client.until_model(loaded=True)
 
     task = asyncio.create_task(watch())
     try:
@@ -97,8 +96,9 @@ async def test_a_poison_item_fails_alone(start: Start, own_scripted_triton: Trit
     assert heard.final["failed_items"] == 1
     failed = [result for result in heard.results if result["status"] == "failed"]
     assert [(result["index"], result["error"]["code"]) for result in failed] == [(7, "model_crashed")]
-    assert failed[0]["attempts"] == 3
-    assert len(restarts) >= 3
+    # In the company of others, in a small group, and three times alone.
+    assert failed[0]["attempts"] == 5
+    assert len(restarts) >= 5
     assert sorted(result["index"] for result in heard.results) == list(range(40))
 
 

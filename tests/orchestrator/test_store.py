@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StartError
+from testkit.postgres import PostgresServer
 from testkit.triton import ROOT, TritonProcess
 from tests.orchestrator.client import make_items
 from tests.orchestrator.conftest import OwnProcess, Start
@@ -70,6 +71,27 @@ async def test_a_job_that_could_not_be_stored_makes_the_service_unhealthy(
     await own_process.logged("store_back")
     assert (await own_process.call("GET", "/health"))[0] == 200
     await own_process.stream(await own_process.submit(make_items(1)))
+
+
+async def test_a_postgresql_that_restarts_pauses_a_job_and_loses_nothing(
+    start: Start, scripted_triton: TritonProcess, own_postgres: PostgresServer
+) -> None:
+    """Killed while items are in flight: the job waits, goes on by itself, and has each result once."""
+    url = own_postgres.create_database()
+    async with start(scripted_triton, database_url=url, database_timeout_s=1.0) as client:
+        job_id = await client.submit(make_items(10) + make_items(100, "[[delay_ms=1000]]")[10:])
+        await client.stream(job_id, events=1)
+        own_postgres.kill()
+        async with asyncio.timeout(20):
+            while client.service.committer.healthy:  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0.02)
+        status, body, headers = await client.call("POST", "/evaluate", json={"items": make_items(1)})
+        assert (status, body["code"]) == (503, "storage_unavailable")
+        assert "Retry-After" in headers
+        own_postgres.start()
+        heard = await client.stream(job_id)
+        assert sorted(result["index"] for result in heard.results) == list(range(100))
+        assert heard.final["failed_items"] == 0
 
 
 @pytest.mark.parametrize("damage", ["header", "middle"])

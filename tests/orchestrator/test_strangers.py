@@ -220,8 +220,9 @@ async def test_a_strangers_page_changes_nothing(start: Start, scripted_triton: T
         async with serve({"/": page(script)}) as stranger:
             seen = await see(f"{stranger}/")
         assert seen["json"] == seen["read"] == "error: TypeError", seen
-        jobs = await client.service.store.unfinished_jobs()
-        assert [job.id for job in jobs] == [job_id]
+        store = client.service.store
+        assert (await store.reading.backlog()).jobs == 1
+        assert not (await store.reading.heads([job_id]))[0].terminal
 
 
 @needs_browser

@@ -92,10 +92,10 @@ class Crowd:
     """Counts a service's subscribers, and tells when there are so many."""
 
     def __init__(self, client: Running) -> None:
-        self._feed = client.service.feed
-        self._subscribe = self._feed.subscribe
+        self._broker = client.service.broker
+        self._subscribe = self._broker.subscribe
         self._moved = asyncio.Condition()
-        self._feed.subscribe = self._watched  # type: ignore[method-assign]
+        self._broker.subscribe = self._watched  # type: ignore[method-assign]
 
     @asynccontextmanager
     async def _watched(self, job: Job, after: int) -> AsyncIterator[Cursor]:
@@ -113,7 +113,7 @@ class Crowd:
     async def until(self, count: int) -> None:
         """Returns once there are ``count``. A client that vanished has to be found out by the service."""
         async with asyncio.timeout(20), self._moved:
-            await self._moved.wait_for(lambda: self._feed.subscribers == count)
+            await self._moved.wait_for(lambda: self._broker.subscribers == count)
 
 
 async def test_a_client_that_vanishes_is_forgotten(start: Start, scripted_triton: TritonProcess) -> None:
@@ -207,6 +207,6 @@ async def test_metrics_tell_what_happened(start: Start, scripted_triton: TritonP
     assert 'avalua_items_total{attempts="1",status="ok"} 3.0' in text
     assert 'avalua_item_failures_total{code="blank_answer"} 1.0' in text
     assert 'avalua_jobs_total{status="completed"} 1.0' in text
-    assert "avalua_triton_up 1.0" in text
+    assert f'avalua_triton_up{{server="{scripted_triton.grpc_url}"}} 1.0' in text
     assert "Mot" not in text
     assert "A0" not in text

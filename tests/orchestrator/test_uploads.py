@@ -241,9 +241,9 @@ async def test_a_large_valid_body_is_taken_as_it_is(start: Start, scripted_trito
     async with start(scripted_triton) as client:
         large = await client.submit(items, key="k")
         assert client.service.parser._worker is not None
-        job = await client.service.store.job(large)
+        job = await client.service.store.reading.job(large)
         assert job is not None
-        known = await client.service.store.unfinished(job)
+        known = await client.service.store.reading.unfinished(job)
         assert [item.respuesta for item in known.items] == [item["respuesta"] for item in items]
         packed_again = gzip.compress(json.dumps({"items": items}).encode())
         headers = {"Idempotency-Key": "k", "Content-Encoding": "gzip"}

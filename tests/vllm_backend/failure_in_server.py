@@ -50,6 +50,7 @@ class Server(ModuleType):
 sys.modules["triton_python_backend_utils"] = Server("triton_python_backend_utils")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "triton_cpu" / "backends" / "vllm"))
 backend: Any = importlib.import_module("inprocess.backend")
+engine: Any = importlib.import_module("inprocess.engine")
 
 
 class Engine:
@@ -57,7 +58,7 @@ class Engine:
 
     engine_core = SimpleNamespace(shutdown=lambda: None)
 
-    def __init__(self, act: Callable[[], None]) -> None:
+    def __init__(self, act: Callable[[], list[Any] | None]) -> None:
         self._act, self._waiting = act, 0
 
     def add_request(self, request_id: str, prompt: Any, params: Any) -> str:
@@ -72,8 +73,9 @@ class Engine:
         return self._waiting > 0
 
     def step(self) -> list[Any]:
-        self._act()
-        return []
+        outputs = self._act() or []
+        self._waiting -= len(outputs)
+        return outputs
 
 
 class Request:
@@ -91,6 +93,13 @@ class Request:
 
     def fail(self, error: str) -> None:
         happened.append(error)
+
+    def get_response_sender(self) -> Request:
+        return self
+
+    def send(self, error: str, flags: int) -> None:
+        del flags
+        self.fail(error)
 
 
 def backend_with(engine: Engine, *, checks_health: bool) -> Any:
@@ -132,6 +141,23 @@ def check_failure() -> None:
     assert all("unhealthy vLLM engine: broken" in error for error in happened if "unload" not in error)
 
 
+def check_asking_again() -> None:
+    """A server that refuses to unload isn't asked again by each request that comes meanwhile."""
+    global refusals
+    happened.clear()
+    refusals, backend.UNLOAD_AGAIN_S = 1, 3600.0
+
+    def fail() -> None:
+        raise RuntimeError("broken")
+
+    served = backend_with(Engine(fail), checks_health=True)
+    served._engine.submit(Request(0))
+    wait_until(lambda: any("broken" in what for what in happened))
+    served.execute([Request(number) for number in range(50)])
+    assert happened.count("refused to unload") == 1
+    assert len(happened) == 1 + 1 + 50
+
+
 def check_order() -> None:
     """The model is unloaded before the first request hears of it; without the health check, never."""
     for checks_health, expected in ((True, ["unloaded gemma2"]), (False, [])):
@@ -144,6 +170,35 @@ def check_order() -> None:
         served._engine.submit(Request(0))
         wait_until(lambda: any("broken" in what for what in happened))
         assert happened[:-1] == expected, happened
+
+
+def check_sending() -> None:
+    """A response that can't be sent keeps none of the same step from its client."""
+    answered: list[str] = []
+
+    def answer() -> list[Any]:
+        return [SimpleNamespace(request_id=str(number), finished=True) for number in range(3)]
+
+    def output(request: Request, output: Any) -> None:
+        del output
+        if request.id == "1":
+            raise RuntimeError("the server has gone away")
+        answered.append(request.id)
+
+    handler = SimpleNamespace(output=output, rest=lambda: None)
+    go = threading.Event()
+
+    def build() -> Engine:
+        return Engine(lambda: answer() if go.wait() else None)
+
+    thread = engine.EngineThread(build, handler, max_pending=3)
+    # The first one is in the step that waits; all are there when it gives its outputs.
+    for number in range(3):
+        assert thread.submit(Request(number))
+    go.set()
+    wait_until(lambda: not thread.busy)
+    assert thread.close(5.0) == []
+    assert answered == ["0", "2"]
 
 
 def check_hanging() -> None:
@@ -167,6 +222,8 @@ def check_hanging() -> None:
 
 if __name__ == "__main__":
     check_failure()
+    check_asking_again()
     check_order()
+    check_sending()
     check_hanging()
     print("the same")

@@ -9,6 +9,7 @@ from orchestrator.jobs.isolation import Isolation, Suspicion
 class Server:
     up: bool = True
     in_flight: int = 0
+    heard_at: float = 0.0
 
 
 @dataclass(eq=False)
@@ -78,21 +79,33 @@ def test_a_server_is_cleared_first() -> None:
     assert hung.reserved is None
 
 
+def reserved(isolation: Isolation[Server, Item], server: Server, now: float) -> bool:
+    """Whether others have to keep off the server at that moment."""
+    isolation.next(now, [server], True)
+    return isolation.reserved is server
+
+
 def test_a_hanging_suspect_stops_others_for_a_slot_only() -> None:
     """Then it is their turn for as long; a death after that tells nothing about it."""
     isolation, server, items = make(1)
     assert send(isolation, 0.0, [server]) == items
     assert items[0].suspicion.alone
-    isolation.next(9.9, [server], True)
-    assert isolation.reserved is server
-    isolation.next(10.0, [server], True)
-    assert isolation.reserved is None
-    assert not items[0].suspicion.alone
+    server.heard_at = 1.0
+    assert [reserved(isolation, server, now) for now in (9.9, 10.0)] == [True, False]
+    assert [item.suspicion.alone for item in items] == [False]
     isolation.add(Item("later"), home=server)
-    isolation.next(19.9, [server], True)
-    assert isolation.reserved is None
-    isolation.next(20.1, [server], True)
-    assert isolation.reserved is server
+    assert not reserved(isolation, server, 19.9)
+    server.in_flight = 0
+    assert [item.name for item in send(isolation, 20.1, [server])] == ["later"]
+
+
+def test_a_server_that_is_silent_since_it_got_a_suspect_is_left_alone_with_it() -> None:
+    """It may have died of it: a probe tells, and until then nothing else is to be blamed."""
+    isolation, server, items = make(1)
+    assert send(isolation, 0.0, [server]) == items
+    assert reserved(isolation, server, 15.0)
+    server.heard_at = 16.0
+    assert not reserved(isolation, server, 16.0)
 
 
 def test_those_of_a_group_that_met_a_death_go_one_by_one() -> None:
@@ -113,7 +126,7 @@ def test_those_of_a_group_that_met_a_death_go_one_by_one() -> None:
 
 
 def test_one_that_met_a_death_alone_goes_before_all_others_once_the_server_was_calm() -> None:
-    """It has to live without it for twice as long as it lived with it: one that dies by itself would not."""
+    """It has to live without it for as long as it lived with it: one that dies by itself would not."""
     isolation, server, items = make(1)
     send(isolation, 3.0, [server])
     server.up, server.in_flight = False, 0
@@ -122,9 +135,9 @@ def test_one_that_met_a_death_alone_goes_before_all_others_once_the_server_was_c
     isolation.met_death_alone(items[0], server, 5.0)
     isolation.came_up(server, 30.0)
     assert items[0].suspicion.lone_deaths == 1
-    assert send(isolation, 39.0, [server]) == []
+    assert send(isolation, 34.0, [server]) == []
     assert isolation.reserved is None
-    assert send(isolation, 40.0, [server]) == items
+    assert send(isolation, 35.0, [server]) == items
 
 
 def test_a_death_without_it_clears_a_suspect() -> None:

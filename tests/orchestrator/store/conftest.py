@@ -16,9 +16,10 @@ from orchestrator.config import Settings
 from orchestrator.jobs import Item, Job, Priority, Result, Status
 from orchestrator.jobs.batching import Batcher
 from orchestrator.store import Store, open_store
-from orchestrator.store.claims import Claim, Load
+from orchestrator.store.claims import Claim
 from orchestrator.store.committing import Change
 from orchestrator.store.creation import Created
+from orchestrator.store.fleet import Load
 from orchestrator.store.payloads import payload
 from orchestrator.store.posted import posted
 

@@ -126,3 +126,19 @@ async def test_an_event_that_stands_there_already_is_refused(store: Store) -> No
     await store.committing.commit([change])
     with pytest.raises(ContentRefusedError):
         await store.committing.commit([change])
+
+
+async def test_a_group_may_hold_changes_of_two_claims_of_one_job(stores: tuple[Store, Store]) -> None:
+    """A worker lost a job and claimed it again: only what it made since counts."""
+    await create(stores[0])
+    first = await claim(stores[0], "a")
+    stale = marks(batcher_of(first), [0, 1], first.epoch)
+    await stores[0].claims.leave("a")
+    second = await claim(stores[1], "a")
+    change = marks(batcher_of(second), [2, 1], second.epoch)
+    with pytest.raises(StaleEpochError) as caught:
+        await stores[1].committing.commit([stale, change])
+    assert caught.value.claims == {(first.job.id, first.epoch)}
+    await stores[1].committing.commit([change])
+    unfinished = await stores[1].reading.unfinished(change.job)
+    assert unfinished.finished == {1, 2}

@@ -21,6 +21,7 @@ ANYTHING = [
     ("total", "'many'", False),
     ("last_event", "x'ff'", False),
     ("completed", "1.5", False),
+    ("epoch", "'first'", False),
     ("created_at", "'yesterday'", False),
     ("partial", "CAST(x'ff' AS TEXT)", False),
 ]

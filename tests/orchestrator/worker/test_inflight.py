@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from orchestrator.triton.events import Answered
 
 from orchestrator.config import Settings
 from orchestrator.jobs import Item, Job, Priority, Status
 from orchestrator.jobs.batching import Batcher
 from orchestrator.observability.metrics import Metrics
 from orchestrator.triton.codec import Answer, Failure, Outcome
+from orchestrator.triton.events import Answered
 from orchestrator.worker.active import ActiveJob, Delivery
 from orchestrator.worker.inflight import InFlight
 
@@ -25,6 +25,7 @@ class Server:
     name: str
     up: bool = True
     in_flight: int = 0
+    heard_at: float = 0.0
 
 
 @dataclass
@@ -322,3 +323,38 @@ def test_an_ended_jobs_items_are_forgotten() -> None:
     assert bench.send_due() == []
     assert bench.inflight.finished == []
     assert bench.inflight.places_taken == 0
+
+
+def test_what_is_sent_after_a_hanging_text_has_its_own_time() -> None:
+    """A text that hangs each time is given up after its attempts, though nothing else is answered."""
+    bench = Bench(item_timeout_s=10.0)
+    bench.send_fresh(1)
+    for _ in range(3):
+        bench.now += 11
+        bench.inflight.check_time(bench.now)
+        bench.probe(True, bench.now)
+        bench.now += bench.settings.retry_max_s
+        bench.send_due()
+    assert bench.failed == {0: "item_timeout"}
+
+
+def test_a_text_that_kills_one_server_after_the_other_fails_alone() -> None:
+    """Each stays away for so long that the next one gets its suspects before it is known to have died."""
+    bench = Bench(servers=2, items=1, suspect_wait_s=5.0)
+    bench.send_fresh(1)
+    down_since: dict[str, float] = {}
+    for _ in range(4000):
+        bench.now += 0.5
+        for server in bench.servers:
+            if any(sent_to is server for _, sent_to in bench.open[0]):
+                bench.die(server)
+                down_since[server.name] = bench.now
+            elif server.name in down_since and bench.now - down_since[server.name] >= 12:
+                del down_since[server.name]
+                bench.come_up(True, server)
+        bench.inflight.check_time(bench.now)
+        bench.send_due()
+        if bench.inflight.finished:
+            break
+    assert bench.failed == {0: "model_crashed"}
+    assert len(bench.pool.sent) <= 6

@@ -17,16 +17,11 @@ import triton_python_backend_utils as pb_utils
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.v1.engine.llm_engine import LLMEngine
 
+import replacements
 from inprocess.engine import EngineThread
 from inprocess.generation import FINAL, Generation, sentence
-from inprocess.grammars import spare_the_grammars
-from inprocess.held import tell_what_is_heard
-from inprocess.logprobs import keep_as_numbers
 from inprocess.metrics import MetricsReporter
-from inprocess.scheduling import schedule_with_less_work
 from inprocess.tokenizing import Tokenize, direct
-from inprocess.top_p import select_instead_of_sorting
-from inprocess.wanted import compute_what_is_wanted
 
 UNHEALTHY = "Model is unavailable due to unhealthy vLLM engine"
 DEFAULT_MAX_PENDING = 20_000
@@ -47,7 +42,10 @@ def failed(error: object) -> Any:
 
 
 class Backend:
-    """One vLLM engine. Parameters in config.pbtxt, besides NVIDIA's: MAX_PENDING_REQUESTS."""
+    """One vLLM engine. Parameters in config.pbtxt, besides NVIDIA's: MAX_PENDING_REQUESTS.
+
+    In the environment, CPU_REPLACEMENTS names the replacements of vLLM's functions (``triton_cpu.settings``).
+    """
 
     def __init__(self, args: dict[str, str]) -> None:
         self._name = args["model_name"]
@@ -67,12 +65,7 @@ class Backend:
             engine_args.disable_log_stats = True
         max_pending = int(self._parameter("MAX_PENDING_REQUESTS") or DEFAULT_MAX_PENDING)
         os.environ.setdefault("VLLM_MAX_N_SEQUENCES", MAX_SEQUENCES)
-        keep_as_numbers()
-        compute_what_is_wanted()
-        select_instead_of_sorting()
-        spare_the_grammars()
-        tell_what_is_heard()
-        schedule_with_less_work()
+        replacements.apply(filter(None, os.environ.get("CPU_REPLACEMENTS", "").split(",")))
         self._engine = EngineThread(lambda: self._build(engine_args), self, max_pending=max_pending)
         # What is loaded by now stays until the end: the collector need not walk it again.
         gc.collect()
@@ -122,73 +115,74 @@ class Backend:
 
     def _take(self, request: Any) -> None:
         try:
-            job = Generation(request, str(next(self._ids)), self._tokenize)
+            generation = Generation(request, str(next(self._ids)), self._tokenize)
         except Exception as error:  # noqa: BLE001  whatever is wrong with one request ends that one only
             self._refuse(request, failed(error))
             return
-        if self._engine.submit(job):
+        if self._engine.submit(generation):
             return
         if self._engine.healthy:
-            job.fail(unavailable("Too many requests wait already: try again later."))
+            generation.fail(unavailable("Too many requests wait already: try again later."))
         else:
             self._unload()
-            job.fail(unavailable(UNHEALTHY))
+            generation.fail(unavailable(UNHEALTHY))
 
     def _refuse(self, request: Any, error: Any) -> None:
         request.get_response_sender().send(pb_utils.InferenceResponse(error=error), flags=FINAL)
 
     # --- told by the engine, in the sender's thread ---
 
-    def output(self, job: Generation, output: Any) -> None:
+    def output(self, generation: Generation, output: Any) -> None:
         try:
             if output.finished and self._metrics is not None:
                 self._metrics.report(busy=self._engine.busy)
         except Exception:  # noqa: BLE001  an answer is worth more than its figures
             pb_utils.Logger.log_error(f"[vllm] Metrics can't be reported: {traceback.format_exc()}")
         try:
-            job.respond(output)
+            generation.respond(output)
         except Exception as error:  # noqa: BLE001  a response that can't be built must still end its request
             pb_utils.Logger.log_error(f"[vllm] Error generating stream: {traceback.format_exc()}")
-            job.fail(failed(error))
+            generation.fail(failed(error))
 
     def rest(self) -> None:
         """Do what can wait."""
-        if not self._engine.healthy and time.monotonic() >= self._unload_at:
+        if not self._engine.healthy:
             self._unload()
         if self._metrics is not None:
             self._metrics.rest(busy=self._engine.busy)
 
-    def refused(self, job: Generation, error: Exception) -> None:
-        job.fail(failed(error))
+    def refused(self, generation: Generation, error: Exception) -> None:
+        generation.fail(failed(error))
 
-    def is_cancelled(self, job: Generation) -> bool:
-        if not job.sender.is_cancelled():
+    def is_cancelled(self, generation: Generation) -> bool:
+        if not generation.sender.is_cancelled():
             return False
         pb_utils.Logger.log_info("[vllm] Cancelling the request")
         return True
 
-    def cancelled(self, job: Generation) -> None:
+    def cancelled(self, generation: Generation) -> None:
         pb_utils.Logger.log_info("[vllm] Successfully cancelled the request")
-        job.fail(pb_utils.TritonError("Request was cancelled", pb_utils.TritonError.CANCELLED))
+        generation.fail(pb_utils.TritonError("Request was cancelled", pb_utils.TritonError.CANCELLED))
 
-    def engine_failed(self, jobs: list[Generation], error: BaseException) -> None:
+    def engine_failed(self, generations: list[Generation], error: BaseException) -> None:
         trace = "".join(traceback.format_exception(error))
         what_follows = "model will be unloaded" if self._checks_health else "stays loaded (no health check)"
         pb_utils.Logger.log_error(f"[vllm] Engine is not healthy and {what_follows}: {trace}")
         # Before anybody hears of it: who asks then whether the model is ready gets the truth.
         self._unload()
-        for job in jobs:
-            job.fail(unavailable(f"{UNHEALTHY}: {sentence(error)}"))
+        for generation in generations:
+            generation.fail(unavailable(f"{UNHEALTHY}: {sentence(error)}"))
             # Triton 24.10 aborts now and then when errors meet on one gRPC stream.
-            time.sleep(min(ERROR_PAUSE_S, MAX_PAUSES_S / len(jobs)))
+            time.sleep(min(ERROR_PAUSE_S, MAX_PAUSES_S / len(generations)))
 
     def _unload(self) -> None:
         """Have the server take the model out of service, so that its readiness says what is true.
 
-        Returns when it is so. Where the server refuses, it is asked again, less and less often.
+        Returns when it is so. Where the server refuses, it is asked again, less and less often, however many
+        requests come.
         """
         with self._unload_lock:
-            if self._unloaded or not self._checks_health:
+            if self._unloaded or not self._checks_health or time.monotonic() < self._unload_at:
                 return
             try:
                 pb_utils.unload_model(self._name)
@@ -201,8 +195,8 @@ class Backend:
     def close(self) -> None:
         """End what runs, answer what is left, and let go of the engine's memory."""
         pb_utils.Logger.log_info("[vllm] Issuing finalize to vllm backend")
-        for job in self._engine.close(DEFAULT_CLOSE_TIMEOUT_S):
-            job.fail(unavailable("The model is being unloaded: try again later."))
+        for generation in self._engine.close(DEFAULT_CLOSE_TIMEOUT_S):
+            generation.fail(unavailable("The model is being unloaded: try again later."))
         if self._metrics is not None:
             self._metrics.close()
         # Taking torch and vLLM apart would keep the interpreter busy for seconds, for nothing.

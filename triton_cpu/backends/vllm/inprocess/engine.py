@@ -20,8 +20,10 @@ from vllm.outputs import RequestOutput
 
 logger = logging.getLogger(__name__)
 
-CANCEL_CHECK_S = 0.5
-"""How often each waiting request is asked whether its client has gone."""
+REST_S = 0.5
+"""How often the handler may do what can wait."""
+RESTS_A_CHECK = 4
+"""How often, in rests, each waiting request is asked whether its client has gone: a call into the server."""
 
 
 class Engine(Protocol):
@@ -35,8 +37,8 @@ class Engine(Protocol):
     engine_core: Any
 
 
-class Job(Protocol):
-    """A request that the engine thread works on."""
+class Request(Protocol):
+    """What the engine thread works on."""
 
     id: str
     prompt: Any
@@ -46,12 +48,12 @@ class Job(Protocol):
 class Handler(Protocol):
     """Told of everything that happens, in the sender thread alone; to ``rest`` twice a second."""
 
-    def output(self, job: Any, output: RequestOutput) -> None: ...
-    def refused(self, job: Any, error: Exception) -> None: ...
-    def engine_failed(self, jobs: list[Any], error: BaseException) -> None: ...
-    def is_cancelled(self, job: Any) -> bool: ...
+    def output(self, request: Any, output: RequestOutput) -> None: ...
+    def refused(self, request: Any, error: Exception) -> None: ...
+    def engine_failed(self, requests: list[Any], error: BaseException) -> None: ...
+    def is_cancelled(self, request: Any) -> bool: ...
     def rest(self) -> None: ...
-    def cancelled(self, job: Any) -> None: ...
+    def cancelled(self, request: Any) -> None: ...
 
 
 class EngineThread:
@@ -60,7 +62,7 @@ class EngineThread:
     def __init__(self, build: Callable[[], Engine], handler: Handler, *, max_pending: int) -> None:
         """Build the engine in its thread and return when it can serve; raises what ``build`` raised."""
         self._build, self._handler, self._max_pending = build, handler, max_pending
-        # Both are bounded by max_pending: what is in them belongs to a pending job.
+        # Both are bounded by max_pending: what is in them belongs to a pending request.
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._pending: dict[str, Any] = {}
@@ -87,20 +89,20 @@ class EngineThread:
         """Whether requests are in work or wait."""
         return bool(self._pending)
 
-    def submit(self, job: Job) -> bool:
-        """Queue a job. False where the engine has failed or too many wait already: then nothing happens."""
+    def submit(self, request: Request) -> bool:
+        """Queue ``request``. False where the engine has failed or too many wait: then nothing happens."""
         with self._lock:
             if not self.healthy or len(self._pending) >= self._max_pending:
                 return False
-            self._pending[job.id] = job
-        self._commands.put(partial(self._add, job))
+            self._pending[request.id] = request
+        self._commands.put(partial(self._add, request))
         return True
 
     def close(self, timeout_s: float) -> list[Any]:
         """Let what runs finish for up to ``timeout_s``, then end both threads.
 
-        Returns the jobs that had no answer by then; the caller answers them. A thread that hangs is left to
-        itself after ``timeout_s`` more.
+        Returns the requests that had no answer by then; the caller answers them. A thread that hangs is left
+        to itself after ``timeout_s`` more.
         """
         if self._engine_thread.is_alive():
             self._commands.put(None)
@@ -130,8 +132,8 @@ class EngineThread:
         try:
             while not (closing and not engine.has_unfinished_requests()):
                 closing = self._obey(block=not closing and not engine.has_unfinished_requests()) or closing
-                for output in engine.step() if engine.has_unfinished_requests() else ():
-                    self._emit(output)
+                if engine.has_unfinished_requests():
+                    self._emit(engine.step())
         except BaseException as error:  # noqa: BLE001  whatever ends the engine must be told to every client
             with self._lock:
                 self.failure = error
@@ -155,33 +157,37 @@ class EngineThread:
             else:
                 command()
 
-    def _add(self, job: Job) -> None:
+    def _add(self, request: Request) -> None:
         assert self._engine is not None
         try:
-            self._engine.add_request(job.id, job.prompt, job.params)
+            self._engine.add_request(request.id, request.prompt, request.params)
         except Exception as error:  # noqa: BLE001  one bad prompt must not end the engine for the others
             # A part of it may be there: the first of several sequences, or all but its grammar.
-            self._engine.abort_request([job.id])
-            self._forget(job)
-            self._events.put(partial(self._handler.refused, job, error))
+            self._engine.abort_request([request.id])
+            self._forget(request)
+            self._events.put(partial(self._handler.refused, request, error))
 
-    def _emit(self, output: RequestOutput) -> None:
-        job = self._pending.get(output.request_id)
-        if job is None:
-            return
-        if output.finished:
-            self._forget(job)
-        self._events.put(partial(self._handler.output, job, output))
-
-    def _forget(self, job: Job) -> None:
+    def _emit(self, outputs: list[RequestOutput]) -> None:
+        """Hand a step's outputs on at once: the sender wakes once, and takes the interpreter once."""
+        told = []
         with self._lock:
-            self._pending.pop(job.id, None)
+            for output in outputs:
+                if (request := self._pending.get(output.request_id)) is not None:
+                    told.append((request, output))
+                    if output.finished:
+                        del self._pending[output.request_id]
+        if told:
+            self._events.put(partial(self._tell, told))
 
-    def _abort(self, job: Job) -> None:
-        if self._engine is not None and job.id in self._pending:
-            self._engine.abort_request([job.id])
-            self._forget(job)
-            self._events.put(partial(self._handler.cancelled, job))
+    def _forget(self, request: Request) -> None:
+        with self._lock:
+            self._pending.pop(request.id, None)
+
+    def _abort(self, request: Request) -> None:
+        if self._engine is not None and request.id in self._pending:
+            self._engine.abort_request([request.id])
+            self._forget(request)
+            self._events.put(partial(self._handler.cancelled, request))
 
     def _abort_all(self) -> None:
         if self._engine is not None:
@@ -189,12 +195,20 @@ class EngineThread:
 
     # --- the sender's thread ---
 
+    def _tell(self, told: list[tuple[Any, RequestOutput]]) -> None:
+        for request, output in told:
+            try:
+                self._handler.output(request, output)
+            except Exception:
+                # The others must have theirs.
+                logger.exception("A response could not be sent.")
+
     def _send(self) -> None:
         asked: set[str] = set()
-        next_check = time.monotonic() + CANCEL_CHECK_S
+        rests, next_rest = 0, time.monotonic() + REST_S
         while True:
             try:
-                event = self._events.get(timeout=max(0.0, next_check - time.monotonic()))
+                event = self._events.get(timeout=max(0.0, next_rest - time.monotonic()))
                 if event is None:
                     return
                 event()
@@ -203,18 +217,20 @@ class EngineThread:
             except Exception:
                 # Without this thread nobody would be answered any more.
                 logger.exception("A response could not be sent.")
-            if time.monotonic() >= next_check:
-                self._rest(asked)
-                next_check = time.monotonic() + CANCEL_CHECK_S
+            if time.monotonic() >= next_rest:
+                rests += 1
+                self._rest(asked, check=rests % RESTS_A_CHECK == 0)
+                next_rest = time.monotonic() + REST_S
 
-    def _rest(self, asked: set[str]) -> None:
-        """Look after clients, and let the handler do what can wait."""
+    def _rest(self, asked: set[str], *, check: bool) -> None:
+        """Let the handler do what can wait; with ``check`` look after clients that have gone."""
         if os.getppid() != self._server:
             # Killed, the server can't end its model processes; one that generates would go on.
             os._exit(1)
         try:
-            asked &= self._pending.keys()
-            self._find_cancelled(asked)
+            if check:
+                asked &= self._pending.keys()
+                self._find_cancelled(asked)
             self._handler.rest()
         except Exception:
             logger.exception("What can wait could not be done.")
@@ -222,7 +238,7 @@ class EngineThread:
     def _find_cancelled(self, asked: set[str]) -> None:
         with self._lock:
             waiting = list(self._pending.values())
-        for job in waiting:
-            if job.id not in asked and self._handler.is_cancelled(job):
-                asked.add(job.id)
-                self._commands.put(partial(self._abort, job))
+        for request in waiting:
+            if request.id not in asked and self._handler.is_cancelled(request):
+                asked.add(request.id)
+                self._commands.put(partial(self._abort, request))

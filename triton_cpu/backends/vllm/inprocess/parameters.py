@@ -18,8 +18,8 @@ from vllm import SamplingParams
 from vllm.exceptions import VLLMValidationError
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-from inprocess.wanted import LIMIT
-
+LIMIT = "logprobs_tokens"
+"""Within ``extra_args``: how many tokens get log-probabilities (``replacements/logprobs.py``)."""
 TRUE_WORDS = {"true": True, "1": True, "false": False, "0": False}
 MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1
 """What torch's generators take. A request for several sequences gives each the next higher seed."""

@@ -1,4 +1,4 @@
-"""What we do faster than vLLM on the CPU gives the same, and our grammars let pass what they should."""
+"""Replacements of vLLM's functions give the same as vLLM's own, and grammars let pass what they should."""
 
 import subprocess
 
@@ -11,7 +11,7 @@ TIMEOUT_S = 120.0
 
 @pytest.mark.vllm
 @pytest.mark.xdist_group("vllm")
-@pytest.mark.parametrize("what", ["shortcuts", "grammars", "engine", "failure"])
+@pytest.mark.parametrize("what", ["replacements", "grammars", "engine", "failure"])
 def test_in_the_server_s_environment(what: str) -> None:
     """Tokens, log-probabilities, masks beside vLLM's own; answers beside a table; failures of any kind."""
     command = [str(SERVER_PYTHON), "-m", f"tests.vllm_backend.{what}_in_server", str(TEST_MODEL)]

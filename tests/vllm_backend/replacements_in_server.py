@@ -1,29 +1,37 @@
-"""Run in the server's environment: our short cuts beside what they stand for in vLLM."""
+"""Run in the server's environment: each replacement beside vLLM's own function."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+import vllm
 from transformers import AutoTokenizer
 from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.outputs import LogprobsLists, LogprobsTensors
-from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler, apply_top_k_top_p_pytorch
+from vllm.v1.sample.ops.topk_topp_sampler import apply_top_k_top_p_pytorch
 from vllm.v1.sample.sampler import Sampler
+from vllm.v1.structured_output.utils import apply_grammar_bitmask
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "triton_cpu" / "backends" / "vllm"))
 
-ours = import_module("inprocess.logprobs")
-top_p = import_module("inprocess.top_p")
-wanted = import_module("inprocess.wanted")
+as_json = import_module("inprocess.logprobs").as_json
+Position = import_module("inprocess.logprobs").Position
+replacements = import_module("replacements")
+logprobs = import_module("replacements.logprobs")
+structured_output = import_module("replacements.structured_output")
+top_p = import_module("replacements.top_k_top_p")
 
+MODULES = (logprobs, structured_output, top_p)
 sorted_whole: list[int] = []
 
 
@@ -56,58 +64,63 @@ def compare_top_p() -> None:
     )
 
 
-def compare_drawing() -> None:
-    """The same tokens step after step wherever chance has no part in it, or a seed of the sequence's own."""
-    torch.manual_seed(11)
-    samplers = TopKTopPSampler(), TopKTopPSampler()
-    seeded = [{row: torch.Generator().manual_seed(row) for row in range(0, 40, 2)} for _ in samplers]
-    p = torch.full((40,), 0.9)
-    p[-1] = 1.0
-    drawn: list[int] = []
-    draw = top_p.drawing(noting_rows(TopKTopPSampler.forward_cpu, drawn))
-    for scale in (12.0, 3.0, 12.0, 0.1):
-        logits = torch.randn(40, 4096) * scale
-        expected, _ = TopKTopPSampler.forward_cpu(samplers[0], logits.clone(), seeded[0], None, p)
-        found, _ = draw(samplers[1], logits.clone(), seeded[1], None, p)
-        sure = logits.softmax(dim=-1).amax(dim=-1) >= p
-        same = sure | torch.tensor([row in seeded[0] for row in range(40)])
-        assert torch.equal(found[same], expected[same])
-        assert drawn.pop() == 40 - int(sure.sum())
-        for one, other in zip(*(generators.values() for generators in seeded), strict=True):
-            assert torch.equal(one.get_state(), other.get_state())
-
-
-def noting_rows(draw: Any, drawn: list[int]) -> Any:
-    def noting(sampler: Any, logits: torch.Tensor, *others: Any) -> Any:
-        drawn.append(len(logits))
-        return draw(sampler, logits, *others)
-
-    return noting
-
-
 def compare_gathering() -> None:
-    """Ids, log-probabilities and ranks, also of tokens that are not among the likeliest, and of equals."""
+    """Of the rows that are wanted, the ids, log-probabilities and ranks; of the others rank 0."""
     torch.manual_seed(8)
-    rows = torch.randn(64, 4096).log_softmax(dim=-1)
-    rows[40:] = rows[40:].mul(4).round() / 4
-    taken = torch.cat((rows[:20].argmax(dim=-1), torch.randint(0, 4096, (44,))))
-    step = wanted.Step()
-    gather = wanted.gathering(Sampler.gather_logprobs, step)
-    expected = Sampler.gather_logprobs(rows, 6, taken)
-    found = gather(rows, 6, taken)
-    for one, other in zip(found[1:3], expected[1:3], strict=True):
+    logits = torch.randn(64, 4096)
+    taken = torch.cat((logits[:20].argmax(dim=-1), torch.randint(0, 4096, (44,))))
+    step = logprobs.Step()
+    compute = logprobs.computing_rows(Sampler.compute_logprobs, step)
+    gather = logprobs.gathering_rows(Sampler.gather_logprobs, step)
+    expected = Sampler.gather_logprobs(Sampler.compute_logprobs(logits), 6, taken)
+    for one, other in zip(gather(compute(logits), 6, taken)[:3], expected[:3], strict=True):
         assert torch.equal(one, other)
-    # Which of several equals is named is left open; each has to be what it is said to be.
-    assert torch.equal(found[0][:40], expected[0][:40])
-    assert torch.equal(rows.gather(1, found[0].long()), found[1])
-    assert all(len(set(places)) == len(places) for places in found[0][:, 1:].tolist())
-    compute = wanted.computing(lambda logits: logits.clone(), step)
     for chosen in ([3, 11, 50], []):
         step.rows = torch.tensor(chosen, dtype=torch.int64)
-        some = gather(compute(rows), 6, taken)
+        some = gather(compute(logits), 6, taken)
         assert some[2].nonzero().squeeze(1).tolist() == chosen
-        for one, other in zip(some[:3], found[:3], strict=True):
+        for one, other in zip(some[:3], expected[:3], strict=True):
             assert torch.equal(one[chosen], other[chosen])
+
+
+def compare_masks() -> None:
+    """The same logits, whatever part of the batch is constrained, and in any order."""
+    torch.manual_seed(9)
+    ids = [str(number) for number in range(12)]
+    few = torch.randint(-(2**31), 2**31, (3, 4096 // 32), dtype=torch.int32).numpy()
+    constraint = SimpleNamespace(
+        structured_output_request_ids=ids, grammar_bitmask=few[[number % 3 for number in range(12)]]
+    )
+    scheduled = SimpleNamespace(scheduled_spec_decode_tokens={})
+    mask = structured_output.batching(apply_grammar_bitmask)
+    for order in (ids, ids[::-1], [*ids[:7], "free", *ids[7:], "free too"]):
+        batch = SimpleNamespace(req_ids=order, req_id_to_index={one: row for row, one in enumerate(order)})
+        logits = torch.randn(len(order), 4096)
+        theirs, mine = logits.clone(), logits.clone()
+        apply_grammar_bitmask(scheduled, constraint, batch, theirs)
+        mask(scheduled, constraint, batch, mine)
+        assert torch.equal(mine, theirs)
+
+
+def check_version() -> None:
+    """For another version of vLLM nothing is replaced, and one warning says so."""
+    replaced = [(owner, name) for module in MODULES for owner, name, _ in module.PATCHES]
+    before = [getattr(owner, name) for owner, name in replaced]
+    heard: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    replacements.logger.addHandler(handler)
+    own = vllm.__version__
+    vllm.__version__ = "0.99.0"
+    try:
+        assert replacements.apply(["logprobs", "top_k_top_p"]) == []
+        assert replacements.apply([]) == []
+    finally:
+        vllm.__version__ = own
+    assert [getattr(owner, name) for owner, name in replaced] == before
+    (warning,) = heard
+    assert "0.99.0" in warning
+    assert replacements.WRITTEN_FOR in warning
 
 
 def compare_processing(model: str) -> None:
@@ -137,7 +150,7 @@ def compare_answers(tokenizer: Any, steps: LogprobsTensors) -> None:
         return processor
 
     theirs = filled(steps.tolists(), LogprobsProcessor._update_sample_logprobs)
-    mine = filled(ours.listing(LogprobsTensors.tolists)(steps), ours.take_note)
+    mine = filled(logprobs.listing(LogprobsTensors.tolists)(steps), logprobs.noting(None))
     expected = [
         {
             str(token): {"logprob": one.logprob, "rank": one.rank, "decoded_token": one.decoded_token}
@@ -145,18 +158,20 @@ def compare_answers(tokenizer: Any, steps: LogprobsTensors) -> None:
         }
         for step in theirs.logprobs
     ]
-    found = json.loads(ours.as_json(mine.logprobs))
+    found = json.loads(as_json(mine.logprobs))
     assert found == expected
+    assert as_json(theirs.logprobs) == as_json(mine.logprobs)
     assert [list(step) for step in found] == [list(step) for step in expected]
     assert mine.cumulative_logprob == theirs.cumulative_logprob
-    assert ours.as_json(None) == b"null"
-    infinite = ours.Position([1], [-float("inf")], 1, ["a"])
-    assert json.loads(ours.as_json([infinite]))[0]["1"]["logprob"] == -float("inf")
+    assert as_json(None) == b"null"
+    infinite = Position([1], [-float("inf")], 1, ["a"])
+    assert json.loads(as_json([infinite]))[0]["1"]["logprob"] == -float("inf")
 
 
 if __name__ == "__main__":
+    check_version()
     compare_top_p()
-    compare_drawing()
     compare_gathering()
+    compare_masks()
     compare_processing(sys.argv[1])
     print("the same")
