@@ -42,6 +42,8 @@ async def run(options: argparse.Namespace) -> int:
             report(outcomes[-1])
             if outcomes[-1].violations and sum(bool(o.violations) for o in outcomes) <= MAX_KEPT_LOGS:
                 keep_logs(run_dir, number)
+            if outcomes[-1].violations and options.plant:
+                break  # it is found
         restarts = cluster.triton_restarts
     summarise(outcomes, restarts)
     return sum(len(outcome.violations) for outcome in outcomes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -28,6 +28,10 @@ async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
     timeout = aiohttp.ClientTimeout(total=None, connect=CALL_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
         yield session
+
+
+class RefusedError(Exception):
+    """The service answered what it must not; its text says what."""
 
 
 class JobClient:
@@ -61,6 +65,12 @@ class JobClient:
     async def run(self) -> None:
         """Return once every subscriber has heard the job's end. The caller has a deadline."""
         await asyncio.sleep(self._rng.uniform(0.0, MAX_START_S))
+        try:
+            await self._follow()
+        except RefusedError as error:
+            self._problems.append(str(error))
+
+    async def _follow(self) -> None:
         self.job_id = await self._submit()
         first = [self._subscriber("steady"), self._subscriber("drops", drops=True)]
         late = self._subscriber("late", drops=True)
@@ -83,10 +93,10 @@ class JobClient:
             if self._finished:
                 whole = check_whole(each.events, self.plan)
                 found += [f"subscriber {each.name!r}: {text}" for text in whole]
-        if not self._finished:
+        if not self._finished and not self._problems:
             known = f"{len(reference)} events were heard" if self.job_id else "it was not even accepted"
             found.append(f"it did not end in time, {known}")
-        else:
+        elif self._finished:
             results = self._results["results"]
             found += [f"/results: {text}" for text in check_results(results, self.plan)]
             if [result["index"] for result in results] != sorted(result["index"] for result in results):
@@ -103,7 +113,8 @@ class JobClient:
     async def cancel(self) -> None:
         """Get rid of a job that did not end."""
         if self.job_id and not self._finished:
-            await self._call("POST", f"/cancel/{self.job_id}")
+            with suppress(RefusedError):
+                await self._call("POST", f"/cancel/{self.job_id}")
 
     async def _come_late(self, subscriber: Subscriber) -> None:
         await self._progress.reached(self._rng.uniform(0.1, 0.8))
@@ -135,7 +146,10 @@ class JobClient:
         return answers[self._urls[0]]
 
     async def _call(self, method: str, path: str, url: str = "", **options: Any) -> Any:
-        """The answer of the process at ``url``, or of whichever gives one; the caller has a deadline."""
+        """The answer of the process at ``url``, or of whichever gives one; the caller has a deadline.
+
+        Raises RefusedError.
+        """
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         while True:
             try:
@@ -146,7 +160,7 @@ class JobClient:
                         answer.raise_for_status()
                         return await answer.json()
             except aiohttp.ClientResponseError as error:
-                self._problems.append(f"{method} {path} answered {error.status}")
+                raise RefusedError(f"{method} {path} answered {error.status}") from None
             except (aiohttp.ClientError, ConnectionError, TimeoutError):
                 pass  # the service is away
             await asyncio.sleep(RETRY_S)

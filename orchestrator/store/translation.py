@@ -24,7 +24,7 @@ from orchestrator.errors import ContentRefusedError, StoreUnavailableError
 CONTENT_CODES = ("22", "23", "54")
 FOREIGN = (
     *(StatementError, PoolTimeoutError, DisconnectionError, PendingRollbackError, ResourceClosedError),
-    *(sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
+    *(sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError),
 )
 
 
