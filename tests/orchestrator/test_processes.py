@@ -1,12 +1,16 @@
 """Several orchestrators on one PostgreSQL: each that has the API serves every job, whoever works on it."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
+from orchestrator.config import Settings
+from orchestrator.store import open_store
 from testkit.postgres import PostgresServer
 from testkit.triton import TritonProcess
 from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
+from tests.orchestrator.store.conftest import IDLE
 
 API, WORKER = ("api",), ("worker",)
 
@@ -154,3 +158,24 @@ async def test_health_tells_that_the_database_is_away(
         for each in (api, client):
             await until_ready(each)
         assert (await api.stream(await api.submit(make_items(3)))).final["failed_items"] == 0
+
+
+async def test_a_cancel_does_not_wait_for_ever_for_a_worker_that_is_stopped(
+    start: Start, scripted_triton: TritonProcess, postgres: PostgresServer
+) -> None:
+    """The answer says how the job stands; it ends when its claim has lapsed, without being marked."""
+    settings: dict[str, Any] = {"database_url": postgres.create_database(), "lease_s": 4.0}
+    async with (
+        start(roles=API, database_timeout_s=1.0, **settings) as api,
+        open_store(Settings(**settings)) as stopped,
+    ):
+        await stopped.claims.beat("stopped", replace(IDLE, triton_loaded=True))
+        await until_ready(api)
+        job_id = await api.submit(make_items(3))
+        assert len(await stopped.claims.claim("stopped", max_jobs=5)) == 1
+        for _ in range(2):
+            status, body, _ = await api.call("POST", f"/cancel/{job_id}")
+            assert (status, body["status"]) == (202, "queued")
+        async with start(scripted_triton, roles=WORKER, **settings):
+            heard = await api.stream(job_id)
+        assert (heard.final["status"], heard.final["total_processed"]) == ("cancelled", 0)
