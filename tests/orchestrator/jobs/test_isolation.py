@@ -83,10 +83,8 @@ def test_the_last_suspects_leave_no_server_reserved() -> None:
     """Whoever asks only while something waits gets the server back, also where it is the only one."""
     isolation, server, _ = make(3)
     answer(isolation, send(isolation, 0.0, [server]), server)
-    assert isolation.waiting
     assert send(isolation, 0.5, [server]) == []
-    assert not isolation.waiting
-    assert isolation.reserved is None
+    assert (isolation.waiting, isolation.reserved) == (False, None)
 
 
 def reserved(isolation: Isolation[Server, Item], server: Server, now: float) -> bool:
