@@ -33,7 +33,7 @@ def test_no_violation(tmp_path: Path) -> None:
 
 
 def test_no_violation_in_a_cluster(tmp_path: Path) -> None:
-    """The same where three orchestrators share a database: they are stopped, parted and given wrong clocks."""
+    """The same where three orchestrators share a database: stopped, parted, with wrong clocks."""
     run = run_chaos(tmp_path, "--cluster", "--rounds", str(ROUNDS), "--seed", "1")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "violations: 0" in run.stdout
@@ -43,7 +43,11 @@ def test_no_violation_in_a_cluster(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("plant", "said"),
-    [("swap", r"item \d+: got \("), ("resend", r"did not end in time|several results"), ("skip", r"expired|410")],
+    [
+        ("swap", r"item \d+: got \("),
+        ("resend", r"did not end in time|several results"),
+        ("skip", r"expired|410"),
+    ],
 )
 def test_a_planted_bug_is_found(tmp_path: Path, plant: str, said: str) -> None:
     """Each bug that is built into the orchestrator shows as violations within two rounds."""

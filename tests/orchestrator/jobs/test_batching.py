@@ -7,12 +7,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from orchestrator.store.payloads import payload, results_in
 
 from orchestrator.errors import ClosedError, DuplicateResultError, IllegalTransitionError
 from orchestrator.jobs import TERMINAL, Item, ItemError, Job, Priority, Result, Status, by_prompt
 from orchestrator.jobs.batching import Batcher
 from orchestrator.jobs.events import Event
+from orchestrator.store.payloads import payload, results_in
 
 
 def make_job(total: int, batch_size: int = 10, priority: Priority = Priority.NORMAL) -> Job:
