@@ -41,13 +41,14 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
 
     async def service_ctx(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(open_store(settings))
             metrics = Metrics(settings.triton_grpc_urls if settings.is_worker else ())
+            ends = JobEnds(metrics)
+            store = await stack.enter_async_context(open_store(settings, ends.ended))
             broker = Broker(store, settings.poll_s)
             backlog = RecentBacklog(store.reading, settings.expected_items_per_second)
             gpu = GpuWatch(settings.triton_metrics_urls)
             changes = Changes()
-            sinks: list[Sink] = [broker.committed, backlog.committed, JobEnds(metrics).committed]
+            sinks: list[Sink] = [broker.committed, backlog.committed, ends.committed]
             work = [
                 (broker.run(), "broker"),
                 (store.hints.run(), "hints"),

@@ -122,8 +122,5 @@ class Admission:
         asked = await self._store.claims.request_cancel(job.id)
         if asked is not None and not asked.terminal:
             await self._broker.ended(asked, self._settings.database_timeout_s)
-        elif asked is not None:
-            self._backlog.forget()
-            self._metrics.jobs.labels(asked.status.value).inc()
-            log.info("job_ended", job_id=job.id, status=asked.status.value, items=asked.completed)
+        self._backlog.forget()
         return await self._store.reading.job(job.id) or job

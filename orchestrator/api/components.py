@@ -62,7 +62,18 @@ PROGRESS = {
         "total": {"type": "integer"},
         "percentage": {"type": "number"},
         "elapsed_seconds": {"type": "number"},
-        "estimated_remaining_seconds": {"type": "number"},
+        "estimated_remaining_seconds": {
+            "type": "number",
+            "description": "By the speed of the last half minute, outages left out; by the mean before that.",
+        },
+        "estimated_remaining_range_seconds": {
+            "type": ["array", "null"],
+            "description": "Between these two it most likely is; the second is null where nobody can tell. "
+            "Null while no speed was measured.",
+            "prefixItems": [{"type": "number"}, {"type": ["number", "null"]}],
+            "minItems": 2,
+            "maxItems": 2,
+        },
         "avg_time_per_item": {"type": "number"},
     },
 }
@@ -157,9 +168,11 @@ HEALTH = {
             "description": "Of all GPUs together.",
             "properties": {"total_bytes": {"type": "integer"}, "used_bytes": {"type": "integer"}},
         },
-        "active_jobs": {"type": "integer"},
-        "queued_jobs": {"type": "integer"},
+        "active_jobs": {"type": "integer", "description": "Being worked on, by whichever process."},
+        "queued_jobs": {"type": "integer", "description": "Waiting, over all processes."},
         "items_in_flight": {"type": "integer"},
+        "roles": {"type": "array", "items": {"type": "string", "enum": ["api", "worker"]}},
+        "workers": {"type": "integer", "description": "Processes that work on jobs, over all."},
         "storage": {"type": "string", "enum": ["ok", "unavailable"]},
         "draining": {"type": "boolean"},
         "version": {"type": "string"},

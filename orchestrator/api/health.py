@@ -18,13 +18,13 @@ from orchestrator.store.reading import Backlog
 async def health(request: web.Request) -> web.Response:
     """Healthy: a model answers, and the database can be written. Jobs are those of all processes."""
     service = request.app[SERVICE]
-    writable = service.committer.healthy
     backlog, fleet = Backlog(), Fleet()
     try:
         backlog = await service.backlog.get()
         fleet = await service.store.claims.fleet()
-    except StoreUnavailableError:
-        writable = False
+    except StoreUnavailableError as error:
+        service.committer.doubt(error)
+    writable = service.committer.healthy
     up = service.pool.up if service.pool is not None else fleet.triton_up
     good = up and writable and not service.drain.started
     answer = {
@@ -53,10 +53,12 @@ async def live(_: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """A POST would be taken. A model that is away for a moment is no obstacle: jobs wait for it."""
     service = request.app[SERVICE]
+    loaded = False
     try:
+        await service.backlog.get()  # where nothing is written just now nothing else finds out
         loaded = await service.admission.loaded()
-    except StoreUnavailableError:
-        loaded = False
+    except StoreUnavailableError as error:
+        service.committer.doubt(error)
     if loaded and service.committer.healthy and not service.drain.started:
         return json_response({"status": "ready"})
     return json_response(

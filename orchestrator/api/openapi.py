@@ -23,7 +23,8 @@ JOB_ID = {
 STREAM = """Server-sent events, unnamed, each with an `id`. The data is
 `{"event": "batch_complete", "data": {...}}` for every ten results in the order in which they finished, then
 once `{"event": "complete", "data": {...}}`. A new subscriber gets every batch from the first.
-`Last-Event-ID` goes on behind that event; 204 when that was the last."""
+`Last-Event-ID` goes on behind that event; 204 when that was the last. Where the job expires meanwhile the
+last message is `{"event": "error", "data": {"code": "job_expired", "error": "..."}}`, without an id."""
 RESULTS_NOTE = """What is finished so far, in item order. CSV is UTF-8 with a byte order mark, each cell in
 quotes. In its texts a `'` stands before a sign that could begin a formula, at the start of the cell or behind
 a separator, line break or space in it; a text that is a number (`-12`) stays as it is. Rows join by `index`,
@@ -45,8 +46,11 @@ TABLE_PARAMETERS = [
 SSE_EVENT = {
     "type": "object",
     "description": "Each event of the stream.",
-    "required": ["id", "data"],
-    "properties": {"id": {"type": "string"}, "data": {"type": "string", "description": "JSON."}},
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string", "description": "Its number; only an error has none."},
+        "data": {"type": "string", "description": "JSON."},
+    },
 }
 
 

@@ -1,5 +1,6 @@
 """Who works on which job: claims with a lease and an epoch, renewed by heartbeats."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,13 +75,16 @@ class Claims:
         lease_s: float,
         max_in_flight: int,
         job_ttl_s: float,
+        ended: Callable[[Job], None],
     ) -> None:
+        """`ended` hears of each job that ends here, and not by a worker's change."""
         self._database = database
         self._clock = clock
         self._hints = hints
         self._lease_s = lease_s
         self._max_in_flight = max_in_flight
         self._job_ttl_s = job_ttl_s
+        self._ended = ended
         self._load: Load | None = None
         self._now: ColumnElement[float] = literal(0.0) if database.sqlite else text(CLOCK)  # type: ignore[assignment]
         self._held = and_(
@@ -156,7 +160,7 @@ class Claims:
             try:
                 job = rows.job_from(row)
             except UNREADABLE:  # it ends here; the others go on
-                _, hint = await self._end(connection, row, Status.FAILED)
+                failed, hint = await self._end(connection, row, Status.FAILED)
                 await self._hints.tell_in(connection, [hint], work=True)
             else:
                 lease = None
@@ -166,6 +170,7 @@ class Claims:
                 await connection.execute(update(jobs).where(jobs.c.id == row.id).values(claimed))
                 return [Claim(job, row.epoch + 1, row.cancel_requested)]
         self._hints.told([hint], work=True)
+        self._ended(failed)
         return await self.claim(worker_id, max_jobs=max_jobs)
 
     async def leave(self, worker_id: str) -> None:
@@ -198,6 +203,8 @@ class Claims:
                 hints.append(hint)
             await self._hints.tell_in(connection, hints, work=True)
         self._hints.told(hints, work=True)
+        if hints:
+            self._ended(job)
         return job
 
     async def fail(self, job_id: str, epoch: int) -> None:
@@ -206,9 +213,10 @@ class Claims:
             row = await self._locked(connection, job_id)
             if row is None or row.status in TERMINAL_WORDS or row.epoch != epoch:
                 return
-            _, hint = await self._end(connection, row, Status.FAILED)
+            failed, hint = await self._end(connection, row, Status.FAILED)
             await self._hints.tell_in(connection, [hint], work=True)
         self._hints.told([hint], work=True)
+        self._ended(failed)
 
     async def fleet(self) -> Fleet:
         """The workers on this database."""

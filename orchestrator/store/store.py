@@ -1,10 +1,11 @@
 """The parts of the store, open together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from orchestrator.config import Settings
+from orchestrator.jobs import Job
 from orchestrator.store.claims import Claims
 from orchestrator.store.clock import Clock
 from orchestrator.store.committing import Committing
@@ -44,8 +45,13 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """A store that is open while the block runs. Raises StartError."""
+async def open_store(
+    settings: Settings, ended: Callable[[Job], None] = lambda _: None
+) -> AsyncIterator[Store]:
+    """A store that is open while the block runs. Raises StartError.
+
+    `ended` hears of each job that ends in the store: one that nobody works on is cancelled, or can't go on.
+    """
     database = Database(settings.database_url, settings.database_timeout_s, settings.lease_s)
     await database.open()
     try:
@@ -58,6 +64,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             lease_s=settings.lease_s,
             max_in_flight=settings.max_in_flight,
             job_ttl_s=settings.job_ttl_seconds,
+            ended=ended,
         )
         if database.sqlite:
             await claims.forget_all()

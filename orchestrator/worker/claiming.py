@@ -51,6 +51,8 @@ class Claiming:
         self._unread: dict[str, Claim] = {}  # claimed, and not yet handed to the worker
         self._settled = True  # no places are on their way from one worker to another
         self._stopping = asyncio.Event()
+        self._left = False
+        self._announcing = asyncio.Lock()  # ourselves, a job as ours, or that we leave
 
     def committed(self, committed: Committed) -> None:
         """A sink: where a job has ended there is room for another one."""
@@ -63,7 +65,7 @@ class Claiming:
             try:
                 await self._beat()
                 await self._take_up()
-                while not self._stopping.is_set() and await self._claim():
+                while await self._claim():
                     await self._take_up()
                     await self._beat()
             except StoreUnavailableError as error:
@@ -74,26 +76,20 @@ class Claiming:
     async def hand_over(self) -> None:
         """Lets others have our jobs at once. Call it when all is written that shall be."""
         self._stopping.set()
-        await self._store.claims.leave(self.worker_id)
+        async with self._announcing:  # what is under way must not be written behind our leaving
+            self._left = True
+            await self._store.claims.leave(self.worker_id)
 
     def stop(self) -> None:
         """Claims no more jobs."""
         self._stopping.set()
 
     async def _beat(self) -> None:
-        began = time.monotonic()
-        beat = await self._store.claims.beat(
-            self.worker_id,
-            Load(
-                places=max(self._worker.places, self._worker.in_flight),
-                in_flight=self._worker.in_flight,
-                weight=self._jobs.weight,
-                wanted=self._jobs.wanted,
-                triton_up=self._pool.up,
-                triton_loaded=self._pool.loaded.is_set(),
-                wants_isolation=self._worker.wants_isolation,
-            ),
-        )
+        async with self._announcing:
+            if self._left:
+                return
+            began = time.monotonic()
+            beat = await self._store.claims.beat(self.worker_id, self._load())
         self._beat_at = began
         for job_id in list(self._jobs):
             if job_id not in beat.held:
@@ -106,9 +102,24 @@ class Claiming:
         self._settled = beat.settled
         self._inbox.put(Shared(beat.places, beat.may_isolate))
 
+    def _load(self) -> Load:
+        return Load(
+            places=max(self._worker.places, self._worker.in_flight),
+            in_flight=self._worker.in_flight,
+            weight=self._jobs.weight,
+            wanted=self._jobs.wanted,
+            triton_up=self._pool.up,
+            triton_loaded=self._pool.loaded.is_set(),
+            wants_isolation=self._worker.wants_isolation,
+        )
+
     async def _claim(self) -> bool:
-        """Claims what there is room for; false when there was nothing."""
-        claims = await self._store.claims.claim(self.worker_id, max_jobs=self._settings.max_concurrent_jobs)
+        """Claims what there is room for; false when there was nothing, or we are stopping."""
+        most = self._settings.max_concurrent_jobs
+        async with self._announcing:
+            if self._stopping.is_set():
+                return False
+            claims = await self._store.claims.claim(self.worker_id, max_jobs=most)
         self._unread.update((claim.job.id, claim) for claim in claims)
         return bool(claims)
 

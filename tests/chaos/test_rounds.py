@@ -33,7 +33,7 @@ def test_no_violation(tmp_path: Path) -> None:
 
 
 def test_no_violation_in_a_cluster(tmp_path: Path) -> None:
-    """The same where three orchestrators share a database: stopped, parted, with wrong clocks."""
+    """The same where three orchestrators share a database, and are stopped, parted and given wrong clocks."""
     run = run_chaos(tmp_path, "--cluster", "--rounds", str(ROUNDS), "--seed", "1")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "violations: 0" in run.stdout

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.broker import KEPT_FRAMES, Broker, Cursor
-from orchestrator.errors import JobExpiredError
+from orchestrator.errors import JobExpiredError, StoreUnavailableError
 from orchestrator.jobs import Job
 from orchestrator.jobs.batching import Batcher
 from orchestrator.store import Store, open_store
@@ -34,9 +34,18 @@ class Process:
         self.broker = broker
 
     async def commit(self, change: Change) -> None:
-        """As the committer does it: to the store first, then to the sinks."""
-        await self.store.committing.commit([change])
+        """As the committer does it: to the store first, however often that takes, then to the sinks."""
+        async with asyncio.timeout(WAIT_S):
+            while not await self._written(change):
+                pass
         self.broker.committed(Committed((change,), time.monotonic()))
+
+    async def _written(self, change: Change) -> bool:
+        try:
+            await self.store.committing.commit([change])
+        except StoreUnavailableError:
+            return False
+        return True
 
     async def read(self, job: Job, after: int = 0) -> list[int]:
         """The numbers of all events that a subscriber gets until the end."""
@@ -252,3 +261,19 @@ async def test_what_ends_is_forgotten(postgres: PostgresServer) -> None:
                 await reader
         await until(lambda: not (here.broker._topics or there.broker._topics))
     assert (here.broker.subscribers, there.broker.subscribers) == (0, 0)
+
+
+async def test_a_restart_of_the_database_ends_no_stream(own_postgres: PostgresServer) -> None:
+    """Who listens waits, and gets what was committed meanwhile and afterwards."""
+    url = own_postgres.create_database()
+    async with process(url, poll_s=0.1) as here, process(url, hears=False, poll_s=0.1) as there:
+        job, batcher, epoch = await started(here, total=4)
+        reader = asyncio.create_task(there.read(job))
+        await until_followed(there.broker, 1)
+        await here.commit(marks(batcher, [0], epoch))
+        own_postgres.kill()
+        there.store.hints.told([JobHint(job.id, 1, terminal=False)])
+        own_postgres.start()
+        for index in (1, 2, 3):
+            await here.commit(marks(batcher, [index], epoch))
+        assert await reader == [1, 2, 3, 4, 5]

@@ -53,6 +53,13 @@ console.log(JSON.stringify({
   hidden: [elements.marks.hidden, elements.links.hidden],
 }));
 """
+TIMES = """
+console.log(JSON.stringify(JSON.parse(process.argv[1]).map((progress) => remaining(JSON.parse(progress)))));
+"""
+EXPIRED = """
+source.onmessage({ data: JSON.parse(process.argv[1])[0] });
+console.log(JSON.stringify({ closed: source.closed, state: elements.state.textContent }));
+"""
 
 
 async def test_the_page_says_what_the_marks_are_worth(start: Start) -> None:
@@ -75,7 +82,7 @@ def test_texts_never_become_markup() -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
 
 
-async def run_in_node(asked: str, events: list[dict[str, Any]]) -> dict[str, Any]:
+async def run_in_node(asked: str, events: list[dict[str, Any]]) -> Any:
     """What the page's script shows, once `asked` was run behind it with the events as its argument."""
     script = BROWSER + (WEB / "page.js").read_text("utf-8") + asked
     argument = json.dumps([json.dumps(event) for event in events])
@@ -85,8 +92,7 @@ async def run_in_node(asked: str, events: list[dict[str, Any]]) -> dict[str, Any
     async with asyncio.timeout(NODE_TIMEOUT_S):
         out, err = await node.communicate()
     assert node.returncode == 0, err.decode()
-    shown: dict[str, Any] = json.loads(out)
-    return shown
+    return json.loads(out)
 
 
 needs_node = pytest.mark.skipif(
@@ -121,3 +127,27 @@ async def test_it_shows_a_real_jobs_results(start: Start, scripted_triton: Trito
     assert len(shown["rows"]) == len(rows) == 12
     assert rows["<b>A5</b>"][:4] == ["ok", "<b>A5</b>", "3", "Resposta: Mot5"]
     assert rows["A3"][:3] == ["failed", "A3", "–"]
+
+
+@needs_node
+async def test_the_time_that_is_left_is_as_vague_as_it_is() -> None:
+    """One figure where it is known well or not at all, a range in words where it is not."""
+    left = [
+        (42.2, None),
+        (200.0, [180.0, 220.0]),
+        (170.0, [115.0, 250.0]),
+        (60.0, [40.0, 130.0]),
+        (300.0, [200.0, None]),
+        (0.0, [0.0, 0.0]),
+    ]
+    keys = ("estimated_remaining_seconds", "estimated_remaining_range_seconds")
+    shown = await run_in_node(TIMES, [dict(zip(keys, values, strict=True)) for values in left])
+    assert shown == ["43 s", "3 min", "de 2 min a 4 min", "de 40 s a 2 min", "3 min o més", "0 s"]
+
+
+@needs_node
+async def test_a_job_that_expires_meanwhile_is_said_to_be_gone() -> None:
+    """The last message of such a stream is no end of a job."""
+    event = {"event": "error", "data": {"code": "job_expired", "error": "This job has expired."}}
+    shown = await run_in_node(EXPIRED, [event])
+    assert shown == {"closed": True, "state": "No hi ha aquesta feina, o ja ha caducat."}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from testkit.triton import TritonProcess
 from tests.orchestrator.client import make_items
-from tests.orchestrator.conftest import OwnProcess, Start
+from tests.orchestrator.conftest import OwnProcess, Start, launched
 from tests.orchestrator.raw import Answer, Raw, connected, post
 
 PIECE = b" " * 65536
@@ -90,3 +90,20 @@ async def test_a_body_that_is_being_read_in_is_given_up(start: Start, scripted_t
             assert refused(await raw.answer())
         assert (await client.call("POST", "/evaluate", data=body))[1]["code"] == "shutting_down"
         assert client.service.bodies._bytes == 0
+
+
+async def test_a_second_signal_ends_the_wait(tmp_path: Path, scripted_triton: TritonProcess) -> None:
+    """What is in flight is waited for no longer, uploads have their answer, and the stop is a clean one."""
+    async with launched(tmp_path, scripted_triton, DRAIN_TIMEOUT_S="1000") as service:
+        await service.submit(make_items(3, "[[delay_ms=60000]]"))
+        async with connected(service) as raw:
+            await raw.send(post("Content-Length: 1000000", "Expect: 100-continue"))
+            assert (await raw.answer()).status == 100
+            service.process.send_signal(signal.SIGTERM)
+            assert refused(await raw.answer())
+        await service.logged("draining")
+        status, health, _ = await service.call("GET", "/health")
+        assert (status, health["draining"]) == (503, True)
+        service.process.send_signal(signal.SIGTERM)
+        await service.logged("drain_cut_short")
+        assert await service.end() == 0

@@ -12,6 +12,7 @@ from orchestrator.jobs import Job
 from testkit.triton import ROOT, TritonProcess
 from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
+from tests.orchestrator.raw import connected, head
 
 
 async def test_comments_keep_a_quiet_stream_alive(start: Start, scripted_triton: TritonProcess) -> None:
@@ -210,3 +211,79 @@ async def test_metrics_tell_what_happened(start: Start, scripted_triton: TritonP
     assert f'avalua_triton_up{{server="{scripted_triton.grpc_url}"}} 1.0' in text
     assert "Mot" not in text
     assert "A0" not in text
+
+
+async def purge_all(client: Running) -> None:
+    """Everything that has ended expires, and is deleted as the sweeper does it."""
+    store = client.service.store
+    while await store.purge.step(store.clock.now() + 3601, 7200):
+        pass
+
+
+async def test_a_stream_across_the_expiry_says_so(start: Start, scripted_triton: TritonProcess) -> None:
+    """What was deleted is no silent gap: a last message without id, then the end; who comes back gets 410."""
+    async with start(scripted_triton, batch_size=1, purge_interval_s=3600) as client:
+        job_id = await client.submit(make_items(300))
+        assert len((await client.stream(job_id)).ids) == 301
+        store = client.service.store
+        while len(await store.reading.events(job_id, 0)) == 301:
+            assert await store.purge.step(store.clock.now() + 3601, 7200)
+        assert await store.reading.events(job_id, 0)  # a step deletes a part of them
+        for after in (0, 150):
+            _, text, _ = await client.call("GET", f"/stream/{job_id}?last_event_id={after}")
+            assert json.loads(text.removeprefix("data: ")) == {
+                "event": "error",
+                "data": {
+                    "code": "job_expired",
+                    "error": "This job has expired; its results were deleted.",
+                },
+            }
+        status, body, _ = await client.call("GET", f"/results/{job_id}")
+        assert (status, body["code"]) == (410, "job_expired")
+        await purge_all(client)
+        for kind in ("json", "csv", "xlsx", "ndjson"):
+            status, body, _ = await client.call("GET", f"/results/{job_id}?format={kind}")
+            assert (status, body["code"]) == (410, "job_expired")
+
+
+async def test_results_that_are_deleted_while_they_are_sent_do_not_look_whole(
+    start: Start, scripted_triton: TritonProcess
+) -> None:
+    """The body ends before its end, without another answer in it."""
+    async with start(scripted_triton, purge_interval_s=3600) as client:
+        job_id = await client.submit(make_items(2000))
+        await client.stream(job_id)
+        for kind in ("json", "ndjson"):
+            _, whole, _ = await client.call("GET", f"/results/{job_id}?format={kind}")
+            assert len(whole["results"] if kind == "json" else whole.splitlines()) == 2000
+        async with (
+            connected(client, small_buffer=True) as slow,
+            connected(client, small_buffer=True) as lines,
+        ):
+            for raw, kind in ((slow, "json"), (lines, "ndjson")):
+                await raw.send(head("GET", f"/results/{job_id}?format={kind}"))
+                assert b" 200 " in await raw.reader.readline()
+            await purge_all(client)
+            for raw in (slow, lines):
+                async with asyncio.timeout(WAIT_S):
+                    rest = await raw.reader.read(-1)
+                assert not rest.endswith(b"0\r\n\r\n")
+                assert b"HTTP/1.1" not in rest
+
+
+async def test_a_damaged_job_ends_its_stream_with_a_word(
+    start: Start, scripted_triton: TritonProcess
+) -> None:
+    """Rows that make no sense are no endless wait, and no second answer within the first."""
+    async with start(scripted_triton, batch_size=1) as client:
+        job_id = await client.submit(make_items(50))
+        await client.stream(job_id)
+        async with client.service.store.database.write() as connection:
+            await connection.exec_driver_sql("UPDATE events SET payload = X'07' WHERE number = 3")
+        heard = await client.stream(job_id)
+        assert heard.events == [
+            {
+                "event": "error",
+                "data": {"code": "internal_error", "error": "Something went wrong on our side."},
+            }
+        ]

@@ -13,6 +13,7 @@ const FLAGS = {
   low_confidence: "nota poc segura",
   unchecked: "text sense comprovar",
 };
+const GONE = "No hi ha aquesta feina, o ja ha caducat.";
 const ENDS = { completed: "Acabada", cancelled: "Cancel·lada", failed: "No s'ha pogut acabar" };
 
 function cells(result) {
@@ -37,15 +38,33 @@ function addRow(result) {
   byId("rows").append(row);
 }
 
+function duration(seconds) {
+  return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.round(seconds / 60)} min`;
+}
+
+// How long it still takes: from the least to the most, where these differ by much.
+function remaining(progress) {
+  const range = progress.estimated_remaining_range_seconds;
+  const likely = duration(progress.estimated_remaining_seconds);
+  if (!range || (range[1] !== null && range[1] < 1.5 * range[0])) return likely;
+  const [least, most] = [duration(range[0]), range[1] === null ? null : duration(range[1])];
+  if (most === null) return `${least} o més`;
+  return least === most ? likely : `de ${least} a ${most}`;
+}
+
 function show(envelope) {
   const data = envelope.data;
+  if (envelope.event === "error") {
+    byId("state").textContent = data.code === "job_expired" ? GONE : data.error;
+    return true;
+  }
   if (envelope.event === "batch_complete") {
     data.results.forEach(addRow);
     const progress = data.progress;
     byId("done").max = progress.total;
     byId("done").value = progress.completed;
     byId("state").textContent =
-      `${progress.completed} de ${progress.total} textos; en queden ${Math.ceil(progress.estimated_remaining_seconds)} s`;
+      `${progress.completed} de ${progress.total} textos; temps que queda: ${remaining(progress)}`;
     return false;
   }
   byId("state").textContent =
@@ -77,7 +96,7 @@ function watch(jobId) {
   };
   // The browser comes back by itself, with the id of the last event; an answer other than a stream is final.
   own.onerror = () => {
-    if (own.readyState === EventSource.CLOSED) byId("state").textContent = "No hi ha aquesta feina, o ja ha caducat.";
+    if (own.readyState === EventSource.CLOSED) byId("state").textContent = GONE;
   };
 }
 

@@ -1,0 +1,181 @@
+"""Several orchestrators on one PostgreSQL: each that has the API serves every job, whoever works on it."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.config import Settings
+from orchestrator.store import open_store
+from testkit.postgres import PostgresServer
+from testkit.triton import TritonProcess
+from tests.orchestrator.client import WAIT_S, make_items
+from tests.orchestrator.conftest import Running, Start
+from tests.orchestrator.store.conftest import IDLE
+
+API, WORKER = ("api",), ("worker",)
+
+
+async def until_ready(client: Running, status: int = 200) -> None:
+    """Returns once it would take a job, or no longer would."""
+    async with asyncio.timeout(WAIT_S):
+        while (await client.call("GET", "/health/ready"))[0] != status:  # noqa: ASYNC110  it has to be asked
+            await asyncio.sleep(0.05)
+
+
+async def until_active(client: Running, jobs: int) -> dict[str, Any]:
+    """What /health says once so many jobs are worked on."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            _, health, _ = await client.call("GET", "/health")
+            if health["active_jobs"] == jobs:
+                return dict(health)
+
+
+async def test_a_job_is_served_by_who_does_not_work_on_it(
+    start: Start, scripted_triton: TritonProcess, postgres: PostgresServer
+) -> None:
+    """Posted to one process, marked by another one, streamed live and reported by the first and a third."""
+    url = postgres.create_database()
+    async with (
+        start(roles=API, database_url=url) as api,
+        start(roles=API, database_url=url) as other,
+        start(scripted_triton, roles=WORKER, database_url=url),
+    ):
+        await until_ready(api)
+        job_id = await api.submit(make_items(35) + make_items(5, "[[delay_ms=1500]]"))
+        streams = [asyncio.create_task(client.stream(job_id)) for client in (api, other, other)]
+        first = await other.stream(job_id, events=1)
+        _, status, _ = await other.call("GET", f"/status/{job_id}")
+        assert status["status"] == "processing"
+        assert len(first.results) == 10
+        heard = await asyncio.gather(*streams)
+        assert heard[0].events == heard[1].events == heard[2].events
+        assert heard[0].ids == [1, 2, 3, 4, 5]
+        assert heard[0].final["total_processed"] == 40
+        for client in (api, other):
+            _, results, _ = await client.call("GET", f"/results/{job_id}")
+            assert len(results["results"]) == 40
+            assert (await client.call("GET", f"/stream/{job_id}?last_event_id=5"))[0] == 204
+
+
+async def test_a_job_is_cancelled_by_who_does_not_work_on_it(
+    start: Start, scripted_triton: TritonProcess, postgres: PostgresServer
+) -> None:
+    """The answer comes when its worker has ended it; asked at once at two processes, it is the same."""
+    url = postgres.create_database()
+    settings = {"database_url": url, "drain_timeout_s": 0.0, "poll_s": 30.0}
+    async with (
+        start(roles=API, **settings) as api,
+        start(roles=API, **settings) as other,
+        start(scripted_triton, roles=WORKER, **settings) as worker,
+    ):
+        await until_ready(api)
+        job_id = await api.submit(make_items(13) + make_items(20, "[[delay_ms=20000]]"))
+        reader = asyncio.create_task(other.stream(job_id))
+        await api.stream(job_id, events=1)
+        answers = await asyncio.gather(
+            *(client.call("POST", f"/cancel/{job_id}") for client in (api, other, api))
+        )
+        assert [(status, body["status"]) for status, body, _ in answers] == [(202, "cancelled")] * 3
+        assert answers[0][1] == answers[1][1] == answers[2][1]
+        heard = await reader
+        assert heard.final["status"] == "cancelled"
+        assert heard.final["total_processed"] == len(heard.results) >= 10
+        assert (await worker.call("GET", "/metrics"))[1].count(
+            'avalua_jobs_total{status="cancelled"} 1.0'
+        ) == 1
+
+
+async def test_a_waiting_job_cancelled_twice_at_once_ends_once(
+    start: Start, scripted_triton: TritonProcess
+) -> None:
+    """Both are answered alike, and one end is counted."""
+    async with start(scripted_triton, max_concurrent_jobs=1, drain_timeout_s=0.0) as client:
+        running = await client.submit(make_items(5, "[[delay_ms=20000]]"))
+        waiting = await client.submit(make_items(5))
+        for job_id in (waiting, running):
+            answers = await asyncio.gather(*(client.call("POST", f"/cancel/{job_id}") for _ in range(4)))
+            assert {body["status"] for _, body, _ in answers} == {"cancelled"}
+            assert all(answer[1] == answers[0][1] for answer in answers)
+            assert (await client.stream(job_id)).final["status"] == "cancelled"
+        assert 'avalua_jobs_total{status="cancelled"} 2.0' in (await client.call("GET", "/metrics"))[1]
+
+
+async def test_each_role_serves_what_is_its_own(
+    start: Start, scripted_triton: TritonProcess, postgres: PostgresServer
+) -> None:
+    """A worker alone has health and metrics; who has the API takes jobs once some worker's model answers."""
+    url = postgres.create_database()
+    async with start(roles=API, database_url=url) as api:
+        status, body, headers = await api.call("POST", "/evaluate", json={"items": make_items(1)})
+        assert (status, body["code"]) == (503, "model_not_loaded")
+        assert headers["Retry-After"]
+        assert (await api.call("GET", "/health/ready"))[0] == 503
+        status, health, _ = await api.call("GET", "/health")
+        assert (status, health["roles"], health["workers"]) == (503, ["api"], 0)
+        assert health["model_loaded"] is False
+        async with start(scripted_triton, roles=WORKER, database_url=url) as worker:
+            for path in ("/health", "/health/live", "/metrics"):
+                assert (await worker.call("GET", path))[0] == 200
+            for path in ("/", "/docs", "/status/x", "/openapi.json"):
+                status, body, _ = await worker.call("GET", path)
+                assert (status, body["code"]) == (404, "not_found")
+            await until_ready(api)
+            await until_ready(worker)
+            job_id = await api.submit(make_items(3, "[[delay_ms=3000]]"))
+            for client in (api, worker):
+                health = await until_active(client, 1)
+                assert (health["queued_jobs"], health["workers"]) == (0, 1)
+                assert health["model_loaded"] is True
+            assert (await api.stream(job_id)).final["failed_items"] == 0
+        # It was loaded once: jobs are taken, and wait for a worker.
+        assert (await api.call("GET", "/health/ready"))[0] == 200
+        assert (await api.call("GET", "/health"))[1]["workers"] == 0
+
+
+async def test_health_tells_that_the_database_is_away(
+    start: Start, scripted_triton: TritonProcess, own_postgres: PostgresServer
+) -> None:
+    """What is known is said with 503, also where nothing is being written; afterwards all is as before."""
+    url = own_postgres.create_database()
+    async with (
+        start(scripted_triton, database_url=url, database_timeout_s=2.0) as client,
+        start(roles=API, database_url=url, database_timeout_s=2.0) as api,
+    ):
+        for each in (client, api):
+            await until_ready(each)
+        own_postgres.kill()
+        for each in (api, client):
+            await until_ready(each, 503)
+            status, health, _ = await each.call("GET", "/health")
+            assert (status, health["status"], health["storage"]) == (503, "unhealthy", "unavailable")
+            assert (await each.call("GET", "/health/live"))[0] == 200
+            assert (await each.call("GET", "/metrics"))[0] == 200
+            status, body, _ = await each.call("POST", "/evaluate", json={"items": make_items(1)})
+            assert (status, body["code"]) == (503, "storage_unavailable")
+        assert health["model_loaded"] is True
+        own_postgres.start()
+        for each in (api, client):
+            await until_ready(each)
+        assert (await api.stream(await api.submit(make_items(3)))).final["failed_items"] == 0
+
+
+async def test_a_cancel_does_not_wait_for_ever_for_a_worker_that_is_stopped(
+    start: Start, scripted_triton: TritonProcess, postgres: PostgresServer
+) -> None:
+    """The answer says how the job stands; it ends when its claim has lapsed, without being marked."""
+    settings: dict[str, Any] = {"database_url": postgres.create_database(), "lease_s": 4.0}
+    async with (
+        start(roles=API, database_timeout_s=1.0, **settings) as api,
+        open_store(Settings(**settings)) as stopped,
+    ):
+        await stopped.claims.beat("stopped", replace(IDLE, triton_loaded=True))
+        await until_ready(api)
+        job_id = await api.submit(make_items(3))
+        assert len(await stopped.claims.claim("stopped", max_jobs=5)) == 1
+        for _ in range(2):
+            status, body, _ = await api.call("POST", f"/cancel/{job_id}")
+            assert (status, body["status"]) == (202, "queued")
+        async with start(scripted_triton, roles=WORKER, **settings):
+            heard = await api.stream(job_id)
+        assert (heard.final["status"], heard.final["total_processed"]) == ("cancelled", 0)
