@@ -131,7 +131,10 @@ async def measure_take_over(run_dir: Path) -> list[Figure]:
 
 async def measure_fairness(run_dir: Path) -> list[Figure]:
     """A class beside a large job, on two workers."""
-    small, large = (make_items(count, "[[delay_ms=500]]") for count in (CLASS, LARGE))
+    small, large = make_items(CLASS, "[[delay_ms=500]]"), make_items(LARGE)
+    # As much in the mean, but not all alike: else all places are free at the same moments, and only then.
+    for number, item in enumerate(large):
+        item["respuesta"] += f" [[delay_ms={250 + 37 * number % 501}]]"
     alone, company = [], []
     async with fleet(run_dir, orchestrators=2) as (_, clients):
         await run_jobs(clients, [small, small])

@@ -22,7 +22,7 @@ from triton_common.supervision import SupervisionSettings
 
 SUPERVISION = SupervisionSettings(
     triton_probe_interval_s=0.3,
-    triton_probe_timeout_s=5.0,
+    triton_probe_timeout_s=3.0,
     triton_probe_failures=2,
     triton_max_restarts=1_000_000,
     triton_restart_window_s=0.01,

@@ -87,8 +87,8 @@ class Isolation(Generic[S, T]):
 
     @property
     def waiting(self) -> bool:
-        """There are suspects to be tried, or being tried."""
-        return bool(len(self) or self._state.out)
+        """There are suspects to be tried, or a server is still kept for those that were."""
+        return bool(len(self) or self._state.out) or self.reserved is not None
 
     @property
     def reserved(self) -> S | None:

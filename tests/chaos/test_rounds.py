@@ -32,12 +32,40 @@ def test_no_violation(tmp_path: Path) -> None:
         assert f"{kind} " in run.stdout.partition("faults: ")[2]
 
 
+def test_no_violation_in_a_cluster(tmp_path: Path) -> None:
+    """The same where three orchestrators share a database, and are stopped, parted and given wrong clocks."""
+    run = run_chaos(tmp_path, "--cluster", "--rounds", str(ROUNDS), "--seed", "1")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "violations: 0" in run.stdout
+    for kind in ("orchestrator paused", "parted from the database", "database restarted", "clock moved"):
+        assert f"{kind} " in run.stdout.partition("faults: ")[2]
+
+
 @pytest.mark.parametrize(
     ("plant", "said"),
-    [("swap", r"item \d+: got \("), ("resend", r"items with several results"), ("skip", r"are not 1, 2, 3")],
+    [
+        ("swap", r"item \d+: got \("),
+        ("resend", r"did not end in time|several results"),
+        ("skip", r"expired|410"),
+    ],
 )
 def test_a_planted_bug_is_found(tmp_path: Path, plant: str, said: str) -> None:
     """Each bug that is built into the orchestrator shows as violations within two rounds."""
     run = run_chaos(tmp_path, "--rounds", "2", "--seed", "1", "--plant", plant)
     assert run.returncode == 1, run.stdout + run.stderr
-    assert re.search(rf"VIOLATION job R.*{said}", run.stdout), run.stdout + run.stderr
+    assert re.search(rf"VIOLATION job R.*({said})", run.stdout), run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        ("no-fence", r"job R"),
+        ("no-heartbeat", r"it was claimed \d+ times"),
+        ("resend", r"job R"),
+    ],
+)
+def test_a_bug_that_is_planted_in_a_cluster_is_found(tmp_path: Path, plant: str, said: str) -> None:
+    """Within ten rounds, though the other orchestrators hide much of it."""
+    run = run_chaos(tmp_path, "--cluster", "--rounds", "10", "--seed", "1", "--plant", plant)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert re.search(rf"VIOLATION .*({said})", run.stdout), run.stdout + run.stderr

@@ -40,7 +40,7 @@ FIXED = {
         "ALLOWED_HOSTS": "orchestrator,${ALLOWED_HOSTS:-}",
     },
 }
-OF_MAKE_RUN = {"RUN_DIR", "TRITON_HOST", "TRITONS"}
+OF_MAKE_RUN = {"RUN_DIR", "TRITON_HOST", "TRITONS", "CPU_REPLACEMENTS"}
 ON_THIS_MACHINE = re.compile(r"127\.0\.0\.1:|\$\{PUBLISH_ADDRESS:-127\.0\.0\.1\}:")
 
 

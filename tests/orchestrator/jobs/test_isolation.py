@@ -79,6 +79,14 @@ def test_a_server_is_cleared_first() -> None:
     assert hung.reserved is None
 
 
+def test_the_last_suspects_leave_no_server_reserved() -> None:
+    """Whoever asks only while something waits gets the server back, also where it is the only one."""
+    isolation, server, _ = make(3)
+    answer(isolation, send(isolation, 0.0, [server]), server)
+    assert send(isolation, 0.5, [server]) == []
+    assert (isolation.waiting, isolation.reserved) == (False, None)
+
+
 def reserved(isolation: Isolation[Server, Item], server: Server, now: float) -> bool:
     """Whether others have to keep off the server at that moment."""
     isolation.next(now, [server], True)
