@@ -108,8 +108,12 @@ class PostgresServer:
             return
         assert self._process is not None
         self._send_all(signal.SIGSTOP)  # so that none is started meanwhile
-        self._send_all(signal.SIGKILL)
+        killed = self._send_all(signal.SIGKILL)
         self._process.wait(STOP_TIMEOUT_S)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        # One that is still dying has the server's shared memory, with which no other server starts.
+        while not all(_ended(process) for process in killed) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def restart(self) -> None:
         self.stop()
@@ -157,12 +161,14 @@ class PostgresServer:
         self.kill()
         raise RuntimeError(f"PostgreSQL did not get ready:\n{tail}")
 
-    def _send_all(self, number: signal.Signals) -> None:
+    def _send_all(self, number: signal.Signals) -> list[psutil.Process]:
         """To the server first, which then starts no more processes, and to all that it has started."""
         server = psutil.Process(self.pid)
-        for process in (server, *server.children(recursive=True)):
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+        return processes
 
     @staticmethod
     def _program(name: str) -> Sequence[str]:
@@ -176,3 +182,11 @@ class PostgresServer:
         if (setpriv := shutil.which("setpriv")) is None:
             raise RuntimeError("PostgreSQL does not run as root: install setpriv, or be somebody else")
         return (setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", *SETPRIV, program)
+
+
+def _ended(process: psutil.Process) -> bool:
+    """Whether nothing is left of it but what its parent has not asked for."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
