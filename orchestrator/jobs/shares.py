@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+FIRST_SHARE = 10
+"""Of all places, what a worker has at once; jobs that hold many leave as much free in any case."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -24,13 +27,14 @@ class Share:
 def share(size: int, mine: Holder, others: Sequence[Holder]) -> Share:
     """How many of all `size` places are mine: by weight, what others don't want included.
 
-    Never so many that all together hold more than there are, but one for each who wants some: a worker whose
-    job has just come need not wait until others have given places back.
+    Never so many that all together hold more than there are, but a tenth for each who wants some: a worker
+    whose job has just come need not wait until others have given places back.
     """
     if mine.weight <= 0 or mine.wanted <= 0:
         return Share(0, 0)
     fair = max(1, _fair(size, mine, others))
-    return Share(max(1, min(fair, size - sum(other.held for other in others))), fair)
+    first = min(fair, max(1, size // FIRST_SHARE))
+    return Share(max(first, min(fair, size - sum(other.held for other in others))), fair)
 
 
 def _fair(size: int, mine: Holder, others: Sequence[Holder]) -> int:

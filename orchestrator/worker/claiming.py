@@ -9,6 +9,7 @@ import structlog
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnavailableError, UnreadableJobError
 from orchestrator.inbox import Inbox
+from orchestrator.jobs import WEIGHTS, Job
 from orchestrator.observability.logs import where
 from orchestrator.store import Store
 from orchestrator.store.claims import Claim
@@ -49,6 +50,7 @@ class Claiming:
         self._inbox = inbox
         self._beat_at = time.monotonic()  # when the last beat that reached the database began
         self._unread: dict[str, Claim] = {}  # claimed, and not yet handed to the worker
+        self._handed: list[Job] = []  # to the worker, since the last beat
         self._settled = True  # no places are on their way from one worker to another
         self._stopping = asyncio.Event()
         self._left = False
@@ -103,11 +105,14 @@ class Claiming:
         self._inbox.put(Shared(beat.places, beat.may_isolate))
 
     def _load(self) -> Load:
+        # Jobs that the worker has not found in its inbox yet want places, too.
+        new = [job for job in self._handed if job.id not in self._jobs]
+        self._handed = []
         return Load(
             places=max(self._worker.places, self._worker.in_flight),
             in_flight=self._worker.in_flight,
-            weight=self._jobs.weight,
-            wanted=self._jobs.wanted,
+            weight=self._jobs.weight + sum(WEIGHTS[job.priority] for job in new),
+            wanted=self._jobs.wanted + sum(job.total for job in new),
             triton_up=self._pool.up,
             triton_loaded=self._pool.loaded.is_set(),
             wants_isolation=self._worker.wants_isolation,
@@ -137,6 +142,7 @@ class Claiming:
             else:
                 log.info("job_claimed", job_id=job_id, epoch=claim.epoch)
                 self._inbox.put(Claimed(claim, unfinished))
+                self._handed.append(claim.job)
                 if claim.cancel:
                     self._inbox.put(CancelRequested(job_id))
             del self._unread[job_id]

@@ -18,9 +18,10 @@ def test_equal_workers_have_equal_shares() -> None:
     assert share(160, Holder(2, 2000, 1), [Holder(2, 2000, 80)]).places == 80
 
 
-def test_a_newcomer_gets_one_place_at_once() -> None:
+def test_a_newcomer_gets_some_places_at_once() -> None:
     """The others hold all there are, and give back in time."""
-    assert share(160, Holder(2, 25, 0), [Holder(2, 2000, 160)]).places == 1
+    assert share(160, Holder(2, 25, 0), [Holder(2, 2000, 160)]).places == 16
+    assert share(4, Holder(2, 25, 0), [Holder(2, 2000, 4)]).places == 1
 
 
 def test_what_a_small_job_leaves_is_the_others() -> None:
@@ -47,6 +48,6 @@ def test_fair_shares_are_never_more_than_there_are(size: int, holders: list[Hold
 def test_what_is_granted_never_exceeds_what_others_leave(
     size: int, mine: Holder, others: list[Holder]
 ) -> None:
-    """But for that one place."""
+    """But for a first tenth."""
     granted = share(size, mine, others).places
-    assert granted <= max(1, size - sum(other.held for other in others))
+    assert granted <= max(1, size // 10, size - sum(other.held for other in others))
