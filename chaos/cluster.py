@@ -199,7 +199,8 @@ class Cluster:
                 orchestrator.resume()
 
     async def _start(self, orchestrator: Orchestrator) -> None:
-        if not self._database_stopping.locked():
+        parted = orchestrator.database is not None and not orchestrator.database.passing
+        if not (parted or self._database_stopping.locked()):
             self._without_database.discard(orchestrator)
         await orchestrator.child.start()
 

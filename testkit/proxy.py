@@ -36,6 +36,11 @@ class Proxy:
         """``host:port``."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def passing(self) -> bool:
+        """Whether anything passes: not between ``block`` and ``heal``."""
+        return self._passing.is_set()
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         return self

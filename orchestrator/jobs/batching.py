@@ -59,11 +59,6 @@ class Batcher:
         """How fast the job is worked on, for what its next events say of the time that is left."""
         self.job = replace(self.job, rate=rate, rate_error=error)
 
-    def add(self, result: Result, now: float) -> list[Event]:
-        """Takes one result; gives the events that it brings about, to be committed in one transaction."""
-        self.take(result)
-        return self.settle(now)
-
     def settle(self, now: float) -> list[Event]:
         """The events that are due: a full batch, and after the last item the rest and the final event."""
         if self.job.terminal:

@@ -112,11 +112,11 @@ class Isolation(Generic[S, T]):
         suspicion.home, suspicion.single = home, True
         self._singles.appendleft(suspect)
 
-    def died_without(self, met: Sequence[T]) -> None:
-        """A server died: for suspects that were not in flight then, deaths no longer tell anything."""
+    def died_without(self, met: Sequence[T], server: S) -> None:
+        """That server died: of its suspects that were not in flight then, deaths no longer tell anything."""
         met_it = set(met)
         for suspect in (*self._singles, *self._groups):
-            if suspect not in met_it:
+            if suspect not in met_it and suspect.suspicion.home in (None, server):
                 suspect.suspicion.lone_deaths = 0
 
     def came_up(self, server: S, now: float) -> None:

@@ -16,8 +16,3 @@ def results_in(stored: str | bytes) -> list[dict[str, Any]]:
     """The results that a stored event carries."""
     results: list[dict[str, Any]] = orjson.loads(stored)["data"].get("results", [])
     return results
-
-
-def is_final(stored: bytes) -> bool:
-    """Whether no event can follow this one."""
-    return bool(orjson.loads(stored)["event"] == "complete")

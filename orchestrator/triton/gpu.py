@@ -51,7 +51,7 @@ class GpuWatch:
                     if len(page) > MAX_METRICS_BYTES:
                         break
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return []  # the link tells whether Triton is there; this only tells about its GPUs
+            return []  # the pool tells whether Triton is there; this only tells about its GPUs
         return page.decode("utf-8", "replace").splitlines()
 
 

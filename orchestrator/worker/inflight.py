@@ -211,7 +211,7 @@ class InFlight:
         """It is known now that the model died, with these in flight; some were given to others since."""
         if met:
             log.warning("items_lost", count=len(met), server=server.name, restarted=True)
-        self.isolation.died_without([*met, *(delivery for delivery, _ in handed_back)])
+        self.isolation.died_without([*met, *(delivery for delivery, _ in handed_back)], server)
         for delivery, alone in handed_back:
             if alone and len(handed_back) == 1 and not delivery.closed:
                 delivery.suspicion.lone_deaths += 1

@@ -175,8 +175,6 @@ class Worker:
         job.end()
         self._jobs.pop(job.id, None)
 
-    # Out.
-
     def _send(self, now: float) -> None:
         released = self._inflight.released(now)
         for delivery in released:
@@ -201,19 +199,16 @@ class Worker:
             up = [server for server in self._pool.servers if server.up]
             if (suspect := isolation.next(now, up, self._may_isolate)) is not None:
                 return suspect
-        job = self._window.pick(self._jobs.values(), taken)
-        if job is None:
-            return None
-        delivery = job.take()
-        if delivery.closed:
-            return self._next(now)
-        server = self._pool.pick(delivery.item, exclude=isolation.reserved)
-        if server is None:
-            job.again.appendleft(delivery)
-            return None
-        return delivery, server
-
-    # Back.
+        while (job := self._window.pick(self._jobs.values(), taken)) is not None:
+            delivery = job.take()
+            if delivery.closed:
+                continue  # a late answer has come meanwhile
+            server = self._pool.pick(delivery.item, exclude=isolation.reserved)
+            if server is None:
+                job.again.appendleft(delivery)
+                return None
+            return delivery, server
+        return None
 
     def _record(self, now: float) -> None:
         """Turns what has finished into changes."""

@@ -24,6 +24,12 @@ def make_result(index: int, failed: bool = False) -> Result:
     return Result(index, f"A{index}", None if failed else 3, None if failed else "bé", error, 1)
 
 
+def add(batcher: Batcher, result: Result, now: float) -> list[Event]:
+    """Takes one result; the events that are due then."""
+    batcher.take(result)
+    return batcher.settle(now)
+
+
 class JobRules(RuleBasedStateMachine):
     """A job through any order of results, crashes, clean restarts and ends, against what clients may rely on.
 
@@ -66,7 +72,7 @@ class JobRules(RuleBasedStateMachine):
         open_items = [index for index in range(self.row.total) if not self.batcher.has(index)]
         index = data.draw(st.sampled_from(open_items))
         self.taken.append(index)
-        self.commit_if_any(self.batcher.add(make_result(index, failed), self.now))
+        self.commit_if_any(add(self.batcher, make_result(index, failed), self.now))
 
     def commit_if_any(self, events: list[Event]) -> None:
         if events:
@@ -76,7 +82,7 @@ class JobRules(RuleBasedStateMachine):
     @rule(data=st.data())
     def no_item_gets_a_second_result(self, data: st.DataObject) -> None:
         with pytest.raises(DuplicateResultError):
-            self.batcher.add(make_result(data.draw(st.sampled_from(self.taken))), self.now)
+            add(self.batcher, make_result(data.draw(st.sampled_from(self.taken))), self.now)
 
     @precondition(lambda self: not self.batcher.job.terminal)
     @rule()
@@ -107,7 +113,7 @@ class JobRules(RuleBasedStateMachine):
         with pytest.raises(IllegalTransitionError):
             self.batcher.job.moved(status, self.now)
         with pytest.raises(ClosedError):
-            self.batcher.add(make_result(0), self.now)
+            add(self.batcher, make_result(0), self.now)
         assert self.batcher.settle(self.now) == []
 
     @invariant()

@@ -151,8 +151,10 @@ def test_one_that_met_a_death_alone_goes_before_all_others_once_the_server_was_c
 def test_a_death_without_it_clears_a_suspect() -> None:
     isolation, server, items = make(1)
     isolation.met_death_alone(items[0], server, 5.0)
-    isolation.died_without([])
-    assert items[0].suspicion.lone_deaths == 0
+    isolation.died_without([], Server())
+    assert items[0].suspicion.lone_deaths == 1  # what another one dies of says nothing about this one
+    isolation.died_without([], server)
+    assert [item.suspicion.lone_deaths for item in items] == [0]
 
 
 def test_suspects_wait_for_their_server() -> None:

@@ -105,7 +105,8 @@ def marks(batcher: Batcher, indexes: Sequence[int], epoch: int, **more: Any) -> 
     events = []
     for index in indexes:
         result = Result(index, f"A{index}", 4, f"Bé {index}", None, 1)
-        events += batcher.add(result, batcher.job.created_at + 1)
+        batcher.take(result)
+        events += batcher.settle(batcher.job.created_at + 1)
     job = batcher.job
     if job.terminal:
         job = replace(job, expires_at=job.created_at + 3600)
