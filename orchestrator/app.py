@@ -73,7 +73,13 @@ def make_app(settings: Settings, stop: asyncio.Event | None = None) -> web.Appli
                     metrics=metrics,
                 )
                 claiming = Claiming(
-                    settings=settings, store=store, pool=pool, worker=worker, jobs=jobs, inbox=inbox
+                    settings=settings,
+                    store=store,
+                    pool=pool,
+                    worker=worker,
+                    jobs=jobs,
+                    inbox=inbox,
+                    changes=changes,
                 )
                 sinks += [claiming.committed, inbox.put]
                 work += [(pool.run(), "pool"), (worker.run(), "worker"), (claiming.run(), "claiming")]

@@ -16,6 +16,7 @@ class Changes:
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self.doubted: str | None = None  # why the database may not be writable
         self.hurry = asyncio.Event()  # somebody waits for the next commit
 
     @property
@@ -32,14 +33,15 @@ class Changes:
             self.hurry.set()
 
     async def take(self) -> list[Change]:
-        """All there are; waits for the first one."""
+        """All there are, which may be none; waits for the first one, or for a doubt."""
         await self._filled.wait()
         self._filled.clear()
         changes, self._pending = self._pending, []
         return changes
 
-    def nudge(self) -> None:
-        """Has `take` return, though there may be nothing."""
+    def doubt(self, reason: str) -> None:
+        """Something else could not be written: has the committer find out whether anything can."""
+        self.doubted = reason
         self._filled.set()
 
     def settled(self, count: int) -> None:

@@ -17,6 +17,7 @@ from orchestrator.store.committing import Committed
 from orchestrator.store.fleet import Load
 from orchestrator.triton.pool import Pool
 from orchestrator.worker.active import ActiveJobs
+from orchestrator.worker.changes import Changes
 from orchestrator.worker.events import CancelRequested, Claimed, ClaimLost, Event, Shared
 from orchestrator.worker.worker import Worker
 
@@ -40,6 +41,7 @@ class Claiming:
         worker: Worker,
         jobs: ActiveJobs,
         inbox: Inbox[Event],
+        changes: Changes,
     ) -> None:
         self.worker_id = uuid4().hex
         self._settings = settings
@@ -48,6 +50,7 @@ class Claiming:
         self._worker = worker
         self._jobs = jobs
         self._inbox = inbox
+        self._changes = changes
         self._beat_at = time.monotonic()  # when the last beat that reached the database began
         self._unread: dict[str, Claim] = {}  # claimed, and not yet handed to the worker
         self._handed: list[Job] = []  # to the worker, since the last beat
@@ -72,6 +75,7 @@ class Claiming:
                     await self._beat()
             except StoreUnavailableError as error:
                 log.warning("beat_failed", reason=str(error))
+                self._changes.doubt(str(error))
                 self._give_up_if_late()
             await self._store.hints.work(self._pause_s())
 

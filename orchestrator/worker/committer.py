@@ -48,12 +48,16 @@ class Committer:
     def doubt(self, error: StoreUnavailableError) -> None:
         """Something else could not be written: unhealthy until a write of our own has succeeded."""
         self._unavailable(str(error))
-        self._changes.nudge()
+        self._changes.doubt(str(error))
 
     async def run(self) -> None:
         """Commits for as long as the service runs."""
         while True:
             changes = await self._changes.take()
+            if self._changes.doubted is not None:
+                if not self.failing:
+                    self._unavailable(self._changes.doubted)
+                self._changes.doubted = None
             started = time.perf_counter()
             await self._commit(changes)
             self._changes.settled(len(changes))
