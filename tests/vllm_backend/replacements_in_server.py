@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.outputs import LogprobsLists, LogprobsTensors
 from vllm.v1.sample.ops.topk_topp_sampler import apply_top_k_top_p_pytorch
 from vllm.v1.sample.sampler import Sampler
-from vllm.v1.structured_output.utils import apply_grammar_bitmask
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "triton_cpu" / "backends" / "vllm"))
@@ -28,10 +26,9 @@ as_json = import_module("inprocess.logprobs").as_json
 Position = import_module("inprocess.logprobs").Position
 replacements = import_module("replacements")
 logprobs = import_module("replacements.logprobs")
-structured_output = import_module("replacements.structured_output")
 top_p = import_module("replacements.top_k_top_p")
 
-MODULES = (logprobs, structured_output, top_p)
+MODULES = (logprobs, top_p)
 sorted_whole: list[int] = []
 
 
@@ -81,25 +78,6 @@ def compare_gathering() -> None:
         assert some[2].nonzero().squeeze(1).tolist() == chosen
         for one, other in zip(some[:3], expected[:3], strict=True):
             assert torch.equal(one[chosen], other[chosen])
-
-
-def compare_masks() -> None:
-    """The same logits, whatever part of the batch is constrained, and in any order."""
-    torch.manual_seed(9)
-    ids = [str(number) for number in range(12)]
-    few = torch.randint(-(2**31), 2**31, (3, 4096 // 32), dtype=torch.int32).numpy()
-    constraint = SimpleNamespace(
-        structured_output_request_ids=ids, grammar_bitmask=few[[number % 3 for number in range(12)]]
-    )
-    scheduled = SimpleNamespace(scheduled_spec_decode_tokens={})
-    mask = structured_output.batching(apply_grammar_bitmask)
-    for order in (ids, ids[::-1], [*ids[:7], "free", *ids[7:], "free too"]):
-        batch = SimpleNamespace(req_ids=order, req_id_to_index={one: row for row, one in enumerate(order)})
-        logits = torch.randn(len(order), 4096)
-        theirs, mine = logits.clone(), logits.clone()
-        apply_grammar_bitmask(scheduled, constraint, batch, theirs)
-        mask(scheduled, constraint, batch, mine)
-        assert torch.equal(mine, theirs)
 
 
 def check_version() -> None:
@@ -172,6 +150,5 @@ if __name__ == "__main__":
     check_version()
     compare_top_p()
     compare_gathering()
-    compare_masks()
     compare_processing(sys.argv[1])
     print("the same")
