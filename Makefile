@@ -6,7 +6,7 @@ ROUNDS ?= 20
 CASES ?= 5000
 MODEL ?= scripted
 VENV := .venv/bin
-CODE := $(wildcard orchestrator triton_common triton_cpu/*.py local_stack demo_model chaos benchmarks loadtest testkit \
+CODE := $(wildcard orchestrator avalua_client triton_common triton_cpu/*.py local_stack demo_model chaos benchmarks loadtest testkit \
 	examples tests) bootstrap.py
 # Each holds a model.py that Triton imports by itself, with what lies beside it.
 BESIDE_TRITON := $(wildcard model_repository/*process/1 triton_cpu/backends/vllm testkit/scripted/gemma2/1)

@@ -1,6 +1,6 @@
 """``python -m benchmarks.scale``: what several orchestrators on one PostgreSQL, and two Tritons, bring.
 
-The model is the scripted one, which answers at once or after a fixed time: nothing here depends on an engine.
+The model is the scripted one, which answers at once or after a fixed time; only ``demo`` asks the demo model.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from benchmarks.client import Client, deadline, make_items
 from benchmarks.fairness import time_in_company, time_job
+from benchmarks.questions import held_out
 from benchmarks.report import Figure, publish
 from testkit.fleet import NOTHING, Fleet
 from testkit.postgres import PostgresServer
+from testkit.triton import TritonProcess
 
 TIMEOUT_S = 300.0
 SETTINGS: Mapping[str, str] = {
@@ -34,6 +36,7 @@ CLASS, LARGE = 25, 2000
 FAIRNESS_ROUNDS = 5
 MEMORY_ROUNDS, MEMORY_LIMIT_MIB = 40, 8.0
 SLOW_ITEMS, SLOW_SEQUENCES = 400, 32
+DEMO_ITEMS = 500
 
 
 @asynccontextmanager
@@ -43,7 +46,7 @@ async def fleet(
     on_postgres: bool = True,
     orchestrators: int = 1,
     roles: Sequence[str] = (),
-    tritons: int = 1,
+    tritons: int | Sequence[TritonProcess] = 1,
     settings: Mapping[str, str] = NOTHING,
 ) -> AsyncIterator[tuple[Fleet, list[Client]]]:
     """A fleet on a new database, and a client of each of its orchestrators."""
@@ -172,6 +175,27 @@ async def measure_tritons(run_dir: Path) -> list[Figure]:
     return [Figure("two Tritons to one", took[0] / took[1], "times", 1.9, at_least=True)]
 
 
+async def measure_demo(options: argparse.Namespace, run_dir: Path) -> list[Figure]:
+    """Two Tritons with the demo model against one, in turn, on the same processors."""
+    async with AsyncExitStack() as stack:
+        clients = []
+        for count in (1, 2):
+            folder = run_dir / f"of-{count}"
+            servers = [TritonProcess.vllm(folder / f"triton-{place}") for place in range(count)]
+            _, (client,) = await stack.enter_async_context(fleet(folder, on_postgres=False, tritons=servers))
+            clients.append(client)
+        took: list[list[float]] = [[], []]
+        for number in range(options.rounds + 1):
+            # Texts that neither has seen, since what was seen is half done.
+            first = number * DEMO_ITEMS
+            jobs = [[dict(question.item) for question in held_out(DEMO_ITEMS, first, None)]]
+            for place in (0, 1) if number % 2 else (1, 0):
+                took[place].append(await run_jobs([clients[place]], jobs))
+    one, two = (statistics.median(times[1:]) for times in took)  # the first round warms up
+    rate = Figure("one Triton, demo model: rate, median", DEMO_ITEMS / one, "items/s")
+    return [rate, Figure("two Tritons to one, demo model", one / two, "times", 1.0, at_least=True)]
+
+
 async def measure(options: argparse.Namespace, run_dir: Path) -> list[Figure]:
     parts: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
         "rates": lambda folder: measure_rates(options, folder),
@@ -179,6 +203,7 @@ async def measure(options: argparse.Namespace, run_dir: Path) -> list[Figure]:
         "fairness": measure_fairness,
         "memory": measure_memory,
         "tritons": measure_tritons,
+        "demo": lambda folder: measure_demo(options, folder),
     }
     figures: list[Figure] = []
     for name, part in parts.items():
@@ -191,7 +216,7 @@ async def measure(options: argparse.Namespace, run_dir: Path) -> list[Figure]:
 def main() -> int:
     description = __doc__.partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=description)
-    parser.add_argument("--only", nargs="*", help="rates, take-over, fairness, memory, tritons")
+    parser.add_argument("--only", nargs="*", help="rates, take-over, fairness, memory, tritons, demo")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--items", type=int, default=4000, help="of all jobs together")
     parser.add_argument("--jobs", type=int, default=8, help="at once")
@@ -200,7 +225,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="avalua-scale-") as run_dir:
         figures = asyncio.run(measure(options, Path(run_dir)))
-    publish("Several orchestrators and Tritons, scripted model", figures, options.json)
+    publish("Several orchestrators and Tritons", figures, options.json)
     return 0 if all(figure.good for figure in figures) else 1
 
 

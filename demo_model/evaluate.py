@@ -9,13 +9,12 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 
-import aiohttp
-
-from demo_model.agreement import score
-from demo_model.dataset import HELD_OUT_ITEMS, items
+from avalua_client import AvaluaClient, AvaluaError
+from demo_model.agreement import Graded, score
+from demo_model.dataset import HELD_OUT_ITEMS, Item, items
 from demo_model.phrases import Side
-from demo_model.service import ServiceError, grade
 from local_stack.errors import StackError
 from local_stack.temporary import temporary_stack
 
@@ -23,11 +22,17 @@ from local_stack.temporary import temporary_stack
 async def evaluate(url: str, count: int) -> str:
     """Have the service at `url` mark the first `count` held-out items; return the figures, ready to print."""
     made = list(items(Side.HELD_OUT, count))
-    async with aiohttp.ClientSession() as session:
+    async with AvaluaClient(url) as client:
         started = time.monotonic()
-        graded = await grade(session, url, made)
+        graded = await grade(client, made)
         seconds = time.monotonic() - started
     return f"{score(made, graded)}\nitems/s                   {count / seconds:.1f}"
+
+
+async def grade(client: AvaluaClient, made: Sequence[Item]) -> list[Graded]:
+    """What the service says of each item, in their order."""
+    results = await client.evaluate(item.request() for item in made)
+    return [Graded(result.nota, result.feedback) for result in results]
 
 
 async def evaluate_own(count: int) -> str:
@@ -53,7 +58,7 @@ def main() -> None:
             print(asyncio.run(evaluate(arguments.url.rstrip("/"), arguments.items)))
         else:
             print(asyncio.run(evaluate_own(arguments.items)))
-    except (ServiceError, StackError, aiohttp.ClientError, ValueError) as error:
+    except (AvaluaError, StackError, ValueError) as error:
         sys.exit(f"{arguments.url or 'the demo'}: {error}")
 
 

@@ -59,7 +59,11 @@ def banner(plan: Plan) -> str:
 
   Mark a class of 25 and watch the results arrive ten at a time:
 
-    python3 examples/grade.py examples/class.json --url {url}
+    .venv/bin/python -m examples.grade examples/class.csv --url {url}
+
+  Or have them written beside its texts:
+
+    .venv/bin/python -m avalua_client evaluate examples/class.csv -o marks.xlsx --url {url}
 
   The same with curl, the second line with the stream_url of the first one's answer:
 

@@ -45,9 +45,9 @@ class TritonProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def scripted(cls, run_dir: Path) -> TritonProcess:
+    def scripted(cls, run_dir: Path, environment: Mapping[str, str] | None = None) -> TritonProcess:
         """A server whose gemma2 does what the student's text says (``testkit/scripted``)."""
-        return cls(run_dir, SCRIPTED_MODEL)
+        return cls(run_dir, SCRIPTED_MODEL, environment)
 
     @classmethod
     def vllm(cls, run_dir: Path, environment: Mapping[str, str] | None = None) -> TritonProcess:

@@ -11,10 +11,11 @@ from typing import IO, Any
 import orjson
 from aiohttp import web
 
+from avalua_client.tables.locales import POINT, Locale, find_locale
+from avalua_client.tables.table import Cell, TableError
 from orchestrator.api.errors import RETRY_AFTER_S, ApiError, job_expired
 from orchestrator.api.exports import columns
 from orchestrator.api.exports.formats import MEDIA_TYPES, find_format
-from orchestrator.api.exports.locales import POINT, find_locale
 from orchestrator.api.exports.tables import TABLES, Table, make_table
 from orchestrator.api.jobs import find_job
 from orchestrator.api.keys import SERVICE
@@ -35,7 +36,7 @@ async def results(request: web.Request) -> web.StreamResponse:
         )
         raise ApiError(HTTPStatus.BAD_REQUEST, "not_a_table", message)
     names = columns.choose(request.query.get("columns"))
-    locale = find_locale(request.query["locale"]) if "locale" in request.query else POINT
+    locale = _locale(request.query["locale"]) if "locale" in request.query else POINT
     job = await find_job(request)
     service = request.app[SERVICE]
     rows = Rows(service.store.reading, job.id)
@@ -64,6 +65,13 @@ async def results(request: web.Request) -> web.StreamResponse:
                     lambda part: columns.rows(names, part, origins, items),
                 )
             return await send_pieces(request, _content(file), headers, length=file.seek(0, io.SEEK_END))
+
+
+def _locale(name: str) -> Locale:
+    try:
+        return find_locale(name)
+    except TableError as error:
+        raise ApiError(HTTPStatus.BAD_REQUEST, error.code, error.message, error.details) from None
 
 
 @asynccontextmanager
@@ -137,7 +145,7 @@ async def _write_table(
     file: IO[bytes],
     make: Callable[[], Table],
     rows: Rows,
-    cells: Callable[[list[dict[str, Any]]], Iterable[Sequence[columns.Cell]]],
+    cells: Callable[[list[dict[str, Any]]], Iterable[Sequence[Cell]]],
 ) -> None:
     """Writes all rows in threads: 2000 texts take a while, and everybody else's streams go on meanwhile."""
     try:

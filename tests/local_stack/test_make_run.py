@@ -68,7 +68,7 @@ def wait_for_health(stack: LocalStack, **wanted: Any) -> None:
 
 def grade(stack: LocalStack, **more: str) -> str:
     """What the example prints that marks a class on this stack."""
-    command = [sys.executable, "examples/grade.py", "examples/class.json", "--url", stack.url]
+    command = [sys.executable, "-m", "examples.grade", "examples/class.csv", "--url", stack.url]
     ended = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **more}, capture_output=True, text=True, timeout=60, check=False
     )

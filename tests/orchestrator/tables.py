@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 
-from orchestrator.api.exports.columns import Cell
-from orchestrator.api.exports.locales import COMMA, POINT
+from avalua_client.tables import Cell
+from avalua_client.tables.locales import COMMA, POINT
 from orchestrator.api.exports.tables import Table, make_table
 from tests.orchestrator.conftest import Running
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from orchestrator.api.exports.formulas import guarded
+from avalua_client.tables.formulas import guarded
 from tests.orchestrator.tables import IDS, NUMBERS, SIGNS, csv_of, read_csv
 
 

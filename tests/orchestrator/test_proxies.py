@@ -90,7 +90,7 @@ def test_the_load_tests_grpc_client_asks_directly(scripted_triton: TritonProcess
 def test_the_example_names_a_file_that_is_missing() -> None:
     """One line, not an address that would be to blame; and nothing is asked for."""
     ended = subprocess.run(
-        [sys.executable, "examples/grade.py", "nowhere.json", "--url", "http://127.0.0.1:9"],
+        [sys.executable, "-m", "examples.grade", "nowhere.json", "--url", "http://127.0.0.1:9"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -64,8 +64,8 @@ async def test_a_stream_is_open_before_its_first_event(start: Start, scripted_tr
 
 
 async def test_the_example_shows_a_class(start: Start, scripted_triton: TritonProcess) -> None:
-    """A client that knows nothing but lines that begin with `data:` gets every mark."""
-    command = [sys.executable, "examples/grade.py", "examples/class.json", "--url"]
+    """The example of a client shows every mark of a file."""
+    command = [sys.executable, "-m", "examples.grade", "examples/class.csv", "--url"]
     async with start(scripted_triton) as client:
         example = await asyncio.create_subprocess_exec(
             *command, client.base, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

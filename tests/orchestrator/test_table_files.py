@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from avalua_client.tables.locales import POINT
+from avalua_client.tables.table import Cell
 from orchestrator.api import results
-from orchestrator.api.exports.columns import Cell
-from orchestrator.api.exports.locales import POINT
 from orchestrator.api.exports.tables import TABLES, make_table
 from testkit.triton import TritonProcess
 from tests.open_files import open_files

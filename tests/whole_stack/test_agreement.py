@@ -5,12 +5,12 @@ This guards the prompt, the tokenizer, the order of results and the parsing at o
 
 from __future__ import annotations
 
-import aiohttp
 import pytest
 
+from avalua_client import AvaluaClient
 from demo_model.agreement import Agreement, Graded, score
 from demo_model.dataset import Item, stratified
-from demo_model.service import grade
+from demo_model.evaluate import grade
 from tests.whole_stack.conftest import LocalStack
 
 pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("whole-stack")]
@@ -37,8 +37,8 @@ def graded_once() -> dict[str, list[Graded]]:
 async def marks(stack: LocalStack, asked: list[Item], kept: dict[str, list[Graded]]) -> list[Graded]:
     """What the stack says of ``asked``; asked for once."""
     if "graded" not in kept:
-        async with aiohttp.ClientSession() as session:
-            kept["graded"] = list(await grade(session, stack.url, asked))
+        async with AvaluaClient(stack.url) as client:
+            kept["graded"] = await grade(client, asked)
     return kept["graded"]
 
 

@@ -61,7 +61,7 @@ def test_class_comes_in_batches_of_ten_each_with_its_student(stack: LocalStack) 
 def test_example_client_shows_the_batches(stack: LocalStack) -> None:
     """The command that the banner offers marks the class and prints three batches."""
     shown = subprocess.run(
-        [sys.executable, "examples/grade.py", "examples/class.json", "--url", stack.url],
+        [sys.executable, "-m", "examples.grade", "examples/class.csv", "--url", stack.url],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
     ).stdout  # fmt: skip
     assert "Batch 1: 10 of 25 done" in shown

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+from avalua_client.tables.table import Cell
 from orchestrator.api.errors import ApiError
 from orchestrator.api.exports import made_with
 from orchestrator.jobs import Item
-
-Cell = str | int | float | None
 
 COLUMNS: Final = (
     "index",

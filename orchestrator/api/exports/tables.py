@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
-from orchestrator.api.exports.columns import Cell
-from orchestrator.api.exports.csv_table import CsvTable
-from orchestrator.api.exports.locales import Locale
-from orchestrator.api.exports.xlsx_table import XlsxTable
+from avalua_client.tables.csv_writing import CsvTable
+from avalua_client.tables.locales import Locale
+from avalua_client.tables.table import Cell
+from avalua_client.tables.xlsx_writing import XlsxTable
 
 TABLES: Final = ("csv", "xlsx")
 

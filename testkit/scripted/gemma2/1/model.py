@@ -1,4 +1,7 @@
-"""Triton adapter of the scripted model: answers each request once, after its delay, in any order."""
+"""Triton adapter of the scripted model: answers each request once, after its delay, in any order.
+
+With ``SCRIPTED_SECONDS`` in its environment it takes so long for each text, one at a time: a slow model.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,8 @@ class TritonPythonModel:
         self._order = count()
         self._wake = threading.Condition()
         self._closing = False
+        self._seconds = float(os.environ.get("SCRIPTED_SECONDS") or 0)
+        self._free_at = 0.0
         self._thread = threading.Thread(target=self._answer_when_due)
         self._thread.start()
 
@@ -44,14 +49,18 @@ class TritonPythonModel:
             sender = request.get_response_sender()
             if outcome.hang:
                 self._held.append(sender)
-            elif not outcome.delay_s:
+            elif not outcome.delay_s and not self._seconds:
                 self._answer(sender, outcome)
             else:
                 with self._wake:
-                    heapq.heappush(
-                        self._due, (time.monotonic() + outcome.delay_s, next(self._order), sender, outcome)
-                    )
+                    heapq.heappush(self._due, (self._due_at(outcome), next(self._order), sender, outcome))
                     self._wake.notify()
+
+    def _due_at(self, outcome: ScriptedAnswer) -> float:
+        now = time.monotonic()
+        if self._seconds:
+            now = self._free_at = max(now, self._free_at) + self._seconds
+        return now + outcome.delay_s
 
     def _answer_when_due(self) -> None:
         while True:

@@ -1,14 +1,15 @@
 """How the spreadsheets of a language and region split a line of a CSV file and write a number."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
-from orchestrator.api.errors import ApiError
+from avalua_client.tables.table import TableError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Locale:
     """What stands between two cells, and between a number's whole part and its fraction."""
 
@@ -42,12 +43,12 @@ _NAME: Final = re.compile(
 
 
 def find_locale(name: str) -> Locale:
-    """The locale called `name`, a language with or without a region. Raises ApiError (400)."""
+    """The locale called `name`, a language with or without a region. Raises TableError."""
     found = _NAME.fullmatch(name)
     language = found["language"].lower() if found else ""
     if found is None or language not in _LANGUAGES:
         message = (
             "locale must be a language, with or without a region, such as ca, es-ES, es-MX, fr, pt or en-GB."
         )
-        raise ApiError(HTTPStatus.BAD_REQUEST, "unknown_locale", message, {"languages": sorted(_LANGUAGES)})
+        raise TableError("unknown_locale", message, {"languages": sorted(_LANGUAGES)})
     return _REGIONS.get((language, (found["region"] or "").upper()), _LANGUAGES[language])
