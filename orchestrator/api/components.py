@@ -55,6 +55,60 @@ RESULT = {
         },
     },
 }
+PROBLEM = {
+    "type": "object",
+    "required": ["row", "column", "code", "message"],
+    "properties": {
+        "row": {"type": "integer", "description": "As a spreadsheet numbers rows."},
+        "column": {"type": ["string", "null"], "description": "Its letter."},
+        "code": {"type": "string"},
+        "message": {"type": "string", "description": "One sentence that says what to do."},
+    },
+}
+PLACE = {"type": ["integer", "null"], "minimum": 0}
+TABLE = {
+    "type": "object",
+    "required": [
+        "kind", "encoding", "separator", "sheet", "sheets", "header_row", "columns", "fields", "rows",
+        "items", "problems", "error", "notes",
+    ],
+    "properties": {
+        "kind": {"type": "string", "enum": ["csv", "xlsx"]},
+        "encoding": {"type": ["string", "null"], "description": "Of a CSV, as found or asked for."},
+        "separator": {"type": ["string", "null"]},
+        "sheet": {"type": ["string", "null"], "description": "Of a workbook: the one that was read."},
+        "sheets": {"type": "array", "items": {"type": "string"}, "description": "All that can be seen."},
+        "header_row": {"type": "integer"},
+        "columns": {"type": "array", "items": {"type": "string"}, "description": "The headings."},
+        "fields": {
+            "type": ["object", "null"],
+            "description": "Which column holds a field, counted from 0; null where `error` says why not.",
+            "properties": {
+                "respuesta": {"type": "integer", "minimum": 0},
+                "id_alumno": PLACE, "curso": PLACE, "consigna": PLACE,
+            },
+        },
+        "rows": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["row", "cells"],
+                "properties": {
+                    "row": {"type": "integer"},
+                    "cells": {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
+                },
+            },
+        },
+        "items": {"type": ["integer", "null"], "description": "How many texts there are to mark."},
+        "problems": {"type": "array", "items": PROBLEM, "description": "Rows that can't be marked."},
+        "error": {
+            "type": ["object", "null"],
+            "required": ["code", "message"],
+            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+        },
+        "notes": {"type": "array", "items": {"type": "string"}},
+    },
+}  # fmt: skip
 PROGRESS = {
     "type": "object",
     "properties": {
@@ -188,4 +242,5 @@ ANSWERS: dict[str, Any] = {
     "Accepted": ACCEPTED,
     "Results": RESULTS,
     "Health": HEALTH,
+    "Table": TABLE,
 }

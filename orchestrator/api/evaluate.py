@@ -6,8 +6,9 @@ from http import HTTPStatus
 from aiohttp import web
 
 from orchestrator.api.errors import ApiError, json_response
-from orchestrator.api.guard import check_json
+from orchestrator.api.guard import FILES, JSON, check_type
 from orchestrator.api.keys import SERVICE
+from orchestrator.api.table_options import table_options
 
 MAX_KEY_CHARS = 255
 
@@ -18,12 +19,13 @@ async def evaluate(request: web.Request) -> web.Response:
     What can be refused without the body is refused before it is read.
     """
     service = request.app[SERVICE]
-    check_json(request)
+    check_type(request, (JSON, *FILES))
+    options = table_options(request)
     key = _idempotency_key(request)
     if await service.admission.known(key) is None:
         await service.admission.check_room()
     async with service.bodies.read(request) as body:
-        posted = await service.parser.parse(body)
+        posted = await service.parser.parse(body, options)
     created = await service.admission.submit(posted, key)
     if not created.fresh and created.digest != posted.digest:
         raise ApiError(

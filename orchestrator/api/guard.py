@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,9 @@ from orchestrator.api.errors import ApiError, Handler
 READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 JSON = "application/json"
+FILES = ("text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+"""None of them can be sent by another site's page without being asked about first."""
+TAKING_FILES = frozenset({"/evaluate", "/tables"})
 _PLAIN = re.compile(r"[^\s@\\]+")
 
 
@@ -22,8 +25,8 @@ class Guard:
 
     A page of another site can make a browser send us requests (a form or plain text needs no preflight), and
     by pointing its own name at our address it could read the answers. So what changes something takes JSON
-    alone, which needs a preflight, from our own pages or those of `origins`; and a `Host` must be an IP
-    address, localhost or one of `hosts`, which no stranger's name is.
+    (and some of it the files of spreadsheets) alone, which needs a preflight, from our own pages or those of
+    `origins`; and a `Host` must be an IP address, localhost or one of `hosts`, which no stranger's name is.
     """
 
     def __init__(self, hosts: Collection[str], origins: Collection[str], max_body_bytes: int) -> None:
@@ -46,7 +49,7 @@ class Guard:
             return
         self._check_origin(request, host)
         if request.can_read_body:
-            check_json(request)
+            check_type(request, (JSON, *(FILES if request.path in TAKING_FILES else ())))
         if request.content_length is not None and request.content_length > self._max_body_bytes:
             raise too_large(self._max_body_bytes)
 
@@ -104,14 +107,15 @@ def too_large(limit: int) -> ApiError:
     )
 
 
-def check_json(request: web.BaseRequest) -> None:
-    """Raises ApiError if the request does not say that its body is JSON."""
-    if hdrs.CONTENT_TYPE not in request.headers or request.content_type != JSON:
+def check_type(request: web.BaseRequest, types: Iterable[str]) -> None:
+    """Raises ApiError unless the request says that its body is of one of these types."""
+    if hdrs.CONTENT_TYPE not in request.headers or request.content_type not in types:
+        named = ", ".join(types)
         raise ApiError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            f"Send the body as Content-Type: {JSON}.",
-            headers={hdrs.ACCEPT: JSON},
+            f"Send the body as Content-Type: {named}.",
+            headers={hdrs.ACCEPT: named},
         )
 
 

@@ -9,6 +9,7 @@ from orchestrator.api.components import ANSWERS
 from orchestrator.api.exports.columns import ALL_COLUMNS
 from orchestrator.api.exports.formats import MEDIA_TYPES, XLSX
 from orchestrator.api.schemas import EvaluateRequest, length_limits
+from orchestrator.api.table_options import FIELDS, MAX_CHARS
 from orchestrator.config import Settings
 
 # What `\\S` means to us, which it does not in every language: a character that is no white space in Unicode.
@@ -42,6 +43,23 @@ TABLE_PARAMETERS = [
         "schema": {"type": "string", "examples": ["ca", "es-MX"]},
         "description": "For csv: the separator and the decimal sign of a language's spreadsheets.",
     },
+]
+FILE_PARAMETERS = [
+    {
+        "name": name,
+        "in": "query",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_CHARS},
+        "description": f"For a CSV or XLSX: {words}",
+    }
+    for name, words in {
+        "encoding": "the encoding of a CSV, where another one was found.",
+        "separator": "the separator of a CSV, where another one was found; `tab` is one.",
+        "sheet": "the sheet of a workbook, where it is not the first one.",
+        "curso": "of all texts, where the file has no such column.",
+        "consigna": "of all texts, where the file has no such column.",
+        **{f"column.{one}": f"the column of `{one}`: its heading, letter or number." for one in FIELDS},
+        "priority": "interactive, normal or bulk.",
+    }.items()
 ]
 SSE_EVENT = {
     "type": "object",
@@ -100,11 +118,25 @@ def _paths() -> dict[str, Any]:
         XLSX: {"schema": {"type": "string", "format": "binary"}},
         "application/x-ndjson": {"schema": {"type": "string"}},
     }
-    body = {"required": True, "content": {"application/json": {"schema": _ref("EvaluateRequest")}}}
+    late = _error("The body did not arrive in time, or comes too slowly.")
+    files = {
+        "text/csv": {"schema": {"type": "string", "format": "binary"}},
+        XLSX: {"schema": {"type": "string", "format": "binary"}},
+    }
+    body = {
+        "required": True,
+        "content": {"application/json": {"schema": _ref("EvaluateRequest")}, **files},
+    }
+    read = {
+        "200": _json("What was read and how; nothing is kept.", "Table"),
+        "400": _error("An option that is unknown, or the body can't be read."),
+        "408": late,
+        "422": _error("The file can't be used: empty, damaged, no text, an unknown encoding ..."),
+    }
     accepted = {
         "202": _json("The job is on disk and starts at once.", "Accepted"),
         "400": _error("The body is not JSON in UTF-8, with line, column and item, or has no items."),
-        "408": _error("The body did not arrive in time, or comes too slowly."),
+        "408": late,
         "409": _error("The key came with another body before."),
         "422": _error(
             "Fields are missing, empty, too long, of the wrong type or given twice: each with its index."
@@ -125,7 +157,17 @@ def _paths() -> dict[str, Any]:
     healthy = {"200": _json("Healthy.", "Health"), "503": _json("Unhealthy.", "Health")}
     ok = {"200": {"description": "Yes."}}
     return {
-        "/evaluate": {"post": _call("Send texts", _changing(accepted), [key], requestBody=body)},
+        "/evaluate": {
+            "post": _call("Send texts", _changing(accepted), [key, *FILE_PARAMETERS], requestBody=body)
+        },
+        "/tables": {
+            "post": _call(
+                "Look at a file",
+                _changing(read),
+                FILE_PARAMETERS,
+                requestBody={"required": True, "content": files},
+            )
+        },
         "/stream/{job_id}": {"get": _call("Results as they come", streamed, [JOB_ID, *last_ids])},
         "/status/{job_id}": {
             "get": _call("How far a job is", {"200": _json("The job.", "Job"), **gone}, [JOB_ID])
@@ -174,7 +216,7 @@ def _changing(responses: dict[str, Any]) -> dict[str, Any]:
     refused = {
         "403": _error("A page of another site asked, and CORS_ORIGINS does not name it."),
         "413": _error("Too many items, or too large a body."),
-        "415": _error("The body is no `application/json`, or packed otherwise than with gzip or deflate."),
+        "415": _error("The body is of another type, or packed otherwise than with gzip or deflate."),
         "417": _error("Expect may only say 100-continue."),
     }
     return {**refused, **responses}

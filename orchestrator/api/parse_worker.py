@@ -18,6 +18,8 @@ from typing import BinaryIO
 
 from orchestrator.api.errors import ApiError
 from orchestrator.api.schemas import parse_request
+from orchestrator.api.table_items import read_table
+from orchestrator.api.table_options import TableOptions
 from orchestrator.config import Settings
 from orchestrator.store.posted import Posted, posted
 
@@ -33,9 +35,11 @@ BASE_BYTES = 128 << 20
 _TOKEN = re.compile(rb'"(?>[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{,:]', re.DOTALL)
 
 
-def work(settings: Settings, body: bytes) -> Posted | ApiError:
-    """The job in a body, or what is wrong with it."""
+def work(settings: Settings, body: bytes, options: TableOptions | None = None) -> Posted | bytes | ApiError:
+    """The job in a body, or the table in a file, or what is wrong with it."""
     try:
+        if options is not None:
+            return read_table(body, options, settings)
         if _too_many_values(body, settings.max_items * TOKENS_PER_ITEM):
             return ApiError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -84,9 +88,16 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         gc.freeze()
         while True:
-            answer = work(settings, read_frame(requests))
-            chunks = answer.chunks if isinstance(answer, Posted) else []
-            head = answer if isinstance(answer, ApiError) else (answer.total, answer.priority, answer.digest)
+            options: TableOptions | None = pickle.loads(read_frame(requests))  # noqa: S301
+            answer = work(settings, read_frame(requests), options)
+            head: object = None
+            chunks: list[bytes] = []
+            if isinstance(answer, ApiError):
+                head = answer
+            elif isinstance(answer, Posted):
+                head, chunks = (answer.total, answer.priority, answer.digest), answer.chunks
+            else:
+                chunks = [answer]
             write_frame(answers, pickle.dumps((head, len(chunks))))
             while chunks:
                 write_frame(answers, chunks.pop(0))

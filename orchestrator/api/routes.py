@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from orchestrator.api import docs, evaluate, health, jobs, page, results
+from orchestrator.api import docs, evaluate, health, jobs, page, results, tables
 from orchestrator.api.cors import Cors
 from orchestrator.api.errors import RETRY_AFTER_S, ApiError, Handler, errors_as_json, route_of
 from orchestrator.api.guard import Guard
@@ -31,6 +31,7 @@ def add_api(app: web.Application, settings: Settings) -> None:
     app.router.add_get("/", page.index)
     app.router.add_get("/web/{asset}", page.asset)
     app.router.add_post("/evaluate", evaluate.evaluate, expect_handler=_not_yet)
+    app.router.add_post("/tables", tables.tables, expect_handler=_not_yet)
     app.router.add_get("/stream/{job_id}", jobs.stream, allow_head=False)
     app.router.add_get("/status/{job_id}", jobs.status)
     app.router.add_get("/results/{job_id}", results.results)
