@@ -1,43 +1,60 @@
 """The shapes of what the API answers, as JSON Schema. What it takes lies in schemas.py."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from orchestrator.jobs import Status
+from orchestrator.api.codes import ERRORS, ROW_PROBLEMS
+from orchestrator.jobs import Priority, Status
+from orchestrator.jobs.codes import FLAGS, ITEM_ERRORS
+
+
+def ref(name: str) -> dict[str, str]:
+    """The component of that name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def words(known: Iterable[str], description: str) -> dict[str, Any]:
+    """One of these, as things are today."""
+    return {"type": "string", "enum": list(known), "description": description}
+
+
+def may_grow(name: str) -> dict[str, Any]:
+    """One of the words of that component, or one that is newer than who reads this."""
+    return {"anyOf": [ref(name), {"type": "string"}]}
+
+
+def complete(schema: dict[str, Any], *optional: str) -> dict[str, Any]:
+    """An object that always has all of its properties but these. More may be added."""
+    return {**schema, "required": [name for name in schema["properties"] if name not in optional]}
+
 
 ERROR = {
     "type": "object",
     "required": ["error", "code", "details"],
     "properties": {
         "error": {"type": "string", "description": "One clear sentence."},
-        "code": {"type": "string", "description": "The same for programs, in snake_case."},
+        "code": {**may_grow("ErrorCode"), "description": "The same for programs."},
         "details": {"description": "More where there is more to say, or null."},
+    },
+}
+ITEM_ERROR = {
+    "type": "object",
+    "properties": {
+        "code": may_grow("ItemErrorCode"),
+        "message": {"type": "string", "description": "One clear sentence."},
     },
 }
 SHARE = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 RESULT = {
     "type": "object",
-    "required": [
-        "index",
-        "id_alumno",
-        "nota",
-        "feedback",
-        "status",
-        "error",
-        "flags",
-        "attempts",
-        "confidence",
-    ],
     "properties": {
         "index": {"type": "integer", "minimum": 0, "description": "The item's place in the request."},
         "id_alumno": {"type": "string"},
         "nota": {"type": ["integer", "null"], "minimum": 0, "maximum": 5},
         "feedback": {"type": ["string", "null"]},
-        "status": {"type": "string", "enum": ["ok", "failed"]},
-        "error": {
-            "type": ["object", "null"],
-            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
-        },
-        "flags": {"type": "array", "items": {"type": "string"}},
+        "status": ref("ResultStatus"),
+        "error": {"anyOf": [ref("ItemError"), {"type": "null"}]},
+        "flags": {"type": "array", "items": may_grow("Flag")},
         "attempts": {"type": "integer", "minimum": 0},
         "confidence": {**SHARE, "description": "The probability of the mark that was given."},
         "expected_mark": {"type": ["number", "null"], "minimum": 0, "maximum": 5},
@@ -57,21 +74,37 @@ RESULT = {
 }
 PROBLEM = {
     "type": "object",
-    "required": ["row", "column", "code", "message"],
     "properties": {
         "row": {"type": "integer", "description": "As a spreadsheet numbers rows."},
         "column": {"type": ["string", "null"], "description": "Its letter."},
-        "code": {"type": "string"},
+        "code": may_grow("RowProblemCode"),
         "message": {"type": "string", "description": "One sentence that says what to do."},
     },
 }
+TABLE_ROW = {
+    "type": "object",
+    "properties": {
+        "row": {"type": "integer", "description": "As a spreadsheet numbers rows."},
+        "cells": {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
+    },
+}
+TABLE_ERROR = {
+    "type": "object",
+    "properties": {"code": may_grow("ErrorCode"), "message": {"type": "string"}},
+}
 PLACE = {"type": ["integer", "null"], "minimum": 0}
+TABLE_FIELDS = {
+    "type": "object",
+    "description": "Columns, counted from 0.",
+    "properties": {
+        "respuesta": {"type": "integer", "minimum": 0},
+        "id_alumno": PLACE,
+        "curso": PLACE,
+        "consigna": PLACE,
+    },
+}
 TABLE = {
     "type": "object",
-    "required": [
-        "kind", "encoding", "separator", "sheet", "sheets", "header_row", "columns", "fields", "rows",
-        "items", "problems", "error", "notes",
-    ],
     "properties": {
         "kind": {"type": "string", "enum": ["csv", "xlsx"]},
         "encoding": {"type": ["string", "null"], "description": "Of a CSV, as found or asked for."},
@@ -81,31 +114,16 @@ TABLE = {
         "header_row": {"type": "integer"},
         "columns": {"type": "array", "items": {"type": "string"}, "description": "The headings."},
         "fields": {
-            "type": ["object", "null"],
-            "description": "Which column holds a field, counted from 0; null where `error` says why not.",
-            "properties": {
-                "respuesta": {"type": "integer", "minimum": 0},
-                "id_alumno": PLACE, "curso": PLACE, "consigna": PLACE,
-            },
+            "anyOf": [ref("TableFields"), {"type": "null"}],
+            "description": "Which column holds a field; null where `error` says why not.",
         },
         "rows": {
             "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["row", "cells"],
-                "properties": {
-                    "row": {"type": "integer"},
-                    "cells": {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
-                },
-            },
+            "items": ref("TableRow"),
         },
         "items": {"type": ["integer", "null"], "description": "How many texts there are to mark."},
-        "problems": {"type": "array", "items": PROBLEM, "description": "Rows that can't be marked."},
-        "error": {
-            "type": ["object", "null"],
-            "required": ["code", "message"],
-            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
-        },
+        "problems": {"type": "array", "items": ref("RowProblem"), "description": "Rows without a mark."},
+        "error": {"anyOf": [ref("TableError"), {"type": "null"}]},
         "notes": {"type": "array", "items": {"type": "string"}},
     },
 }  # fmt: skip
@@ -132,7 +150,7 @@ PROGRESS = {
     },
 }
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
-STATUS = {"type": "string", "enum": [status.value for status in Status]}
+STATUS = ref("JobStatus")
 PROVENANCE = {
     "type": "object",
     "description": "Where marks come from: enough to defend one, or to make it again.",
@@ -167,20 +185,20 @@ JOB = {
     "properties": {
         "job_id": {"type": "string", "format": "uuid"},
         "status": STATUS,
-        "priority": {"type": "string"},
-        "progress": {"$ref": "#/components/schemas/Progress"},
+        "priority": ref("Priority"),
+        "progress": ref("Progress"),
         "failed_items": {"type": "integer"},
         "created_at": MOMENT,
         "started_at": MOMENT,
         "finished_at": MOMENT,
         "expires_at": MOMENT,
         "provenance": {
-            "anyOf": [{"$ref": "#/components/schemas/Provenance"}, {"type": "null"}],
+            "anyOf": [ref("Provenance"), {"type": "null"}],
             "description": "What the marks are made with; null before the first of them.",
         },
         "earlier_provenances": {
             "type": "array",
-            "items": {"$ref": "#/components/schemas/Provenance"},
+            "items": ref("Provenance"),
             "description": "Not empty where another model was loaded while the job ran.",
         },
     },
@@ -203,11 +221,11 @@ RESULTS = {
         "total_items": {"type": "integer"},
         "completed": {"type": "integer"},
         "failed_items": {"type": "integer"},
-        "results": {"type": "array", "items": {"$ref": "#/components/schemas/Result"}},
+        "results": {"type": "array", "items": ref("Result")},
         "provenances": {
             "type": "object",
             "description": "What the marks were made with, by its id.",
-            "additionalProperties": {"$ref": "#/components/schemas/Provenance"},
+            "additionalProperties": ref("Provenance"),
         },
     },
 }
@@ -233,14 +251,73 @@ HEALTH = {
         "notice": {"type": ["string", "null"]},
     },
 }
+BATCH = {
+    "type": "object",
+    "properties": {
+        "batch_number": {"type": "integer", "minimum": 1, "description": "The event's id, too."},
+        "results": {"type": "array", "items": ref("Result")},
+        "progress": ref("Progress"),
+    },
+}
+SUMMARY = {
+    "type": "object",
+    "properties": {
+        "total_processed": {"type": "integer"},
+        "total_time_seconds": {"type": "number"},
+        "status": STATUS,
+        "failed_items": {"type": "integer"},
+    },
+}
+STREAM_ERROR = {
+    "type": "object",
+    "properties": {"code": may_grow("ErrorCode"), "error": {"type": "string"}},
+}
+
+
+def event(kind: str, data: str, description: str) -> dict[str, Any]:
+    """The envelope of one kind of event."""
+    return {
+        "type": "object",
+        "description": description,
+        "properties": {"event": {"type": "string", "const": kind}, "data": ref(data)},
+    }
+
+
+EVENTS = {"batch_complete": "BatchCompleteEvent", "complete": "CompleteEvent", "error": "ErrorEvent"}
 ANSWERS: dict[str, Any] = {
-    "Error": ERROR,
-    "Result": RESULT,
-    "Progress": PROGRESS,
+    "ErrorCode": words(ERRORS, "Why a request was refused."),
+    "ItemErrorCode": words(ITEM_ERRORS, "Why a text has no mark."),
+    "Flag": words(FLAGS, "What to know of a text before its mark is trusted."),
+    "JobStatus": words(Status, "Where a job is."),
+    "ResultStatus": words(("ok", "failed"), "Whether there is a mark."),
+    "RowProblemCode": words(ROW_PROBLEMS, "Why a row of a file can't be marked."),
+    "Priority": words(Priority, "A job's share while several run."),
+    "Error": complete(ERROR),
+    "ItemError": complete(ITEM_ERROR),
+    "Result": complete(RESULT, "expected_mark", "mark_probabilities", "share_kept", "provenance_id"),
+    "Progress": complete(PROGRESS),
     "Provenance": PROVENANCE,
-    "Job": JOB,
-    "Accepted": ACCEPTED,
-    "Results": RESULTS,
-    "Health": HEALTH,
-    "Table": TABLE,
+    "Job": complete(JOB),
+    "Accepted": complete(ACCEPTED),
+    "Results": complete(RESULTS),
+    "Health": complete(HEALTH),
+    "RowProblem": complete(PROBLEM),
+    "TableRow": complete(TABLE_ROW),
+    "TableFields": complete(TABLE_FIELDS),
+    "TableError": complete(TABLE_ERROR),
+    "Table": complete(TABLE),
+    "Batch": complete(BATCH),
+    "Summary": complete(SUMMARY),
+    "StreamError": complete(STREAM_ERROR),
+    "BatchCompleteEvent": complete(event("batch_complete", "Batch", "Ten results, the last time fewer.")),
+    "CompleteEvent": complete(event("complete", "Summary", "The last event, whatever way the job ended.")),
+    "ErrorEvent": complete(event("error", "StreamError", "The stream can't go on: the job has expired.")),
+    "Event": {
+        "description": "The data of each message of a job's stream.",
+        "oneOf": [ref(name) for name in EVENTS.values()],
+        "discriminator": {
+            "propertyName": "event",
+            "mapping": {kind: f"#/components/schemas/{name}" for kind, name in EVENTS.items()},
+        },
+    },
 }

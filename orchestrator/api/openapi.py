@@ -5,7 +5,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from orchestrator import __version__
-from orchestrator.api.components import ANSWERS
+from orchestrator.api.components import ANSWERS, ref
 from orchestrator.api.exports.columns import ALL_COLUMNS
 from orchestrator.api.exports.formats import MEDIA_TYPES, XLSX
 from orchestrator.api.schemas import EvaluateRequest, length_limits
@@ -20,6 +20,11 @@ JOB_ID = {
     "required": True,
     "schema": {"type": "string", "format": "uuid"},
     "description": "The id that `POST /evaluate` answered.",
+}
+TAGS = {
+    "jobs": "Texts in, marks out.",
+    "tables": "Files of spreadsheets.",
+    "service": "For who runs it.",
 }
 STREAM = """Server-sent events, unnamed, each with an `id`. The data is
 `{"event": "batch_complete", "data": {...}}` for every ten results in the order in which they finished, then
@@ -67,7 +72,12 @@ SSE_EVENT = {
     "required": ["data"],
     "properties": {
         "id": {"type": "string", "description": "Its number; only an error has none."},
-        "data": {"type": "string", "description": "JSON."},
+        "data": {
+            "type": "string",
+            "description": "An `Event` as JSON.",
+            "contentMediaType": "application/json",
+            "contentSchema": ref("Event"),
+        },
     },
 }
 
@@ -93,6 +103,7 @@ def build_openapi(settings: Settings) -> dict[str, Any]:
             "version": __version__,
             "description": f"Marks student texts with a fine-tuned Gemma 2, ten results an event.{notice}",
         },
+        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
         "paths": _paths(),
         "components": {"schemas": components},
     }
@@ -113,7 +124,7 @@ def _paths() -> dict[str, Any]:
     }
     wanted = {"name": "format", "in": "query", "schema": {"enum": list(MEDIA_TYPES)}}
     listed = {
-        "application/json": {"schema": _ref("Results")},
+        "application/json": {"schema": ref("Results")},
         "text/csv": {"schema": {"type": "string"}},
         XLSX: {"schema": {"type": "string", "format": "binary"}},
         "application/x-ndjson": {"schema": {"type": "string"}},
@@ -125,7 +136,7 @@ def _paths() -> dict[str, Any]:
     }
     body = {
         "required": True,
-        "content": {"application/json": {"schema": _ref("EvaluateRequest")}, **files},
+        "content": {"application/json": {"schema": ref("EvaluateRequest")}, **files},
     }
     read = {
         "200": _json("What was read and how; nothing is kept.", "Table"),
@@ -158,22 +169,37 @@ def _paths() -> dict[str, Any]:
     ok = {"200": {"description": "Yes."}}
     return {
         "/evaluate": {
-            "post": _call("Send texts", _changing(accepted), [key, *FILE_PARAMETERS], requestBody=body)
+            "post": _call(
+                "evaluate",
+                "jobs",
+                "Send texts",
+                _changing(accepted),
+                [key, *FILE_PARAMETERS],
+                requestBody=body,
+            )
         },
         "/tables": {
             "post": _call(
+                "readTable",
+                "tables",
                 "Look at a file",
                 _changing(read),
                 FILE_PARAMETERS,
                 requestBody={"required": True, "content": files},
             )
         },
-        "/stream/{job_id}": {"get": _call("Results as they come", streamed, [JOB_ID, *last_ids])},
+        "/stream/{job_id}": {
+            "get": _call("streamJob", "jobs", "Results as they come", streamed, [JOB_ID, *last_ids])
+        },
         "/status/{job_id}": {
-            "get": _call("How far a job is", {"200": _json("The job.", "Job"), **gone}, [JOB_ID])
+            "get": _call(
+                "getStatus", "jobs", "How far a job is", {"200": _json("The job.", "Job"), **gone}, [JOB_ID]
+            )
         },
         "/results/{job_id}": {
             "get": _call(
+                "getResults",
+                "jobs",
                 "Results so far",
                 {
                     "200": {"description": RESULTS_NOTE, "content": listed},
@@ -187,20 +213,33 @@ def _paths() -> dict[str, Any]:
         },
         "/cancel/{job_id}": {
             "post": _call(
+                "cancelJob",
+                "jobs",
                 "Stop a job; what is finished stays",
                 _changing({"202": _json("Ended.", "Job"), **gone}),
                 [JOB_ID],
             )
         },
-        "/health": {"get": _call("How the service is", healthy)},
-        "/health/live": {"get": _call("Whether the process lives", ok)},
-        "/health/ready": {"get": _call("Whether jobs are taken", {**ok, "503": {"description": "No."}})},
-        "/metrics": {"get": _call("Figures for Prometheus", {"200": {"description": "Text."}})},
+        "/health": {"get": _call("getHealth", "service", "How the service is", healthy)},
+        "/health/live": {"get": _call("getLiveness", "service", "Whether the process lives", ok)},
+        "/health/ready": {
+            "get": _call(
+                "getReadiness", "service", "Whether jobs are taken", {**ok, "503": {"description": "No."}}
+            )
+        },
+        "/metrics": {
+            "get": _call("getMetrics", "service", "Figures for Prometheus", {"200": {"description": "Text."}})
+        },
     }
 
 
 def _call(
-    summary: str, responses: dict[str, Any], parameters: list[Any] | None = None, **more: Any
+    name: str,
+    tag: str,
+    summary: str,
+    responses: dict[str, Any],
+    parameters: list[Any] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     refused = {
         "400": _error("The request can't be read, or names no host."),
@@ -208,7 +247,14 @@ def _call(
         "431": _error("The address or a header is too long."),
         "503": _error("Too many connections are open; see Retry-After."),
     }
-    return {"summary": summary, "parameters": parameters or [], "responses": {**refused, **responses}, **more}
+    return {
+        "operationId": name,
+        "tags": [tag],
+        "summary": summary,
+        "parameters": parameters or [],
+        "responses": {**refused, **responses},
+        **more,
+    }
 
 
 def _changing(responses: dict[str, Any]) -> dict[str, Any]:
@@ -222,12 +268,8 @@ def _changing(responses: dict[str, Any]) -> dict[str, Any]:
     return {**refused, **responses}
 
 
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _json(description: str, name: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": _ref(name)}}}
+    return {"description": description, "content": {"application/json": {"schema": ref(name)}}}
 
 
 def _error(description: str) -> dict[str, Any]:

@@ -90,6 +90,19 @@ class Isolation(Generic[S, T]):
         """There are suspects to be tried, or a server is still kept for those that were."""
         return bool(len(self) or self._state.out) or self.reserved is not None
 
+    def advance(self, now: float, servers: Sequence[S], allowed: bool) -> None:
+        """Looks at what became of the suspects, also where none can be sent just now.
+
+        Those whose job has ended, or is another worker's, are forgotten: nobody must wait for them.
+        `allowed`: no other worker tries suspects now.
+        """
+        for queue in (self._groups, self._singles, self._state.to_send):
+            if any(suspect.closed for suspect in queue):
+                still = [suspect for suspect in queue if not suspect.closed]
+                queue.clear()
+                queue.extend(still)
+        self._advance(now, servers, allowed)
+
     @property
     def reserved(self) -> S | None:
         """The server to which nothing else may be sent just now."""
@@ -134,7 +147,7 @@ class Isolation(Generic[S, T]):
                 suspect.suspicion.home = None
 
     def next(self, now: float, servers: Sequence[S], allowed: bool) -> tuple[T, S] | None:
-        """The next suspect to send, and where. `allowed`: no other worker tries suspects now."""
+        """The next suspect to send, and where."""
         self._advance(now, servers, allowed)
         state = self._state
         if state.phase is Phase.CLEARING and state.server is not None and state.server.in_flight == 0:

@@ -7,38 +7,11 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from orchestrator.jobs import TERMINAL
+from orchestrator.jobs.codes import ITEM_ERRORS
 
 # Every code that we and our models give an item that failed or is tried again. A message from outside may
 # quote a text, and what looks like a code in it must not become a label.
-CODES = frozenset(
-    {
-        # before Triton, and when it fails
-        "blank_answer",
-        "inference_error",
-        "item_timeout",
-        "model_crashed",
-        "no_mark",
-        "stream_broken",
-        "too_long",
-        "unusable_output",
-        # preprocess
-        "assignment_too_long",
-        "control_tokens",
-        "course_too_long",
-        "invalid_attempt",
-        "prompt_too_long",
-        # postprocess
-        "degenerate_feedback",
-        "empty_feedback",
-        "empty_output",
-        "invalid_encoding",
-        "invalid_json",
-        "invalid_nota",
-        "missing_field",
-        "nota_out_of_range",
-        "output_truncated",
-    }
-)
+CODES = frozenset(ITEM_ERRORS)
 OTHER = "other"
 # Why we end a connection: see api/connections.py.
 CLOSED = ("bad_request", "header_late", "not_reading", "too_many")

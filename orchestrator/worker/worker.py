@@ -179,6 +179,9 @@ class Worker:
         released = self._inflight.released(now)
         for delivery in released:
             delivery.job.again.append(delivery)
+        isolation = self._inflight.isolation
+        if isolation.waiting:
+            isolation.advance(now, self._up(), self._may_isolate)
         if self._draining or not self._pool.up:
             return
         while (found := self._next(now)) is not None:
@@ -196,8 +199,8 @@ class Worker:
         taken = self._inflight.places_taken
         isolation = self._inflight.isolation
         if isolation.waiting and taken < self._window.size:
-            up = [server for server in self._pool.servers if server.up]
-            if (suspect := isolation.next(now, up, self._may_isolate)) is not None:
+            suspect = isolation.next(now, self._up(), self._may_isolate)
+            if suspect is not None:
                 return suspect
         while (job := self._window.pick(self._jobs.values(), taken)) is not None:
             delivery = job.take()
@@ -209,6 +212,9 @@ class Worker:
                 return None
             return delivery, server
         return None
+
+    def _up(self) -> list[Server]:
+        return [server for server in self._pool.servers if server.up]
 
     def _record(self, now: float) -> None:
         """Turns what has finished into changes."""

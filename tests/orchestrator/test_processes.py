@@ -1,8 +1,11 @@
 """Several orchestrators on one PostgreSQL: each that has the API serves every job, whoever works on it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
+
+import asyncpg
 
 from orchestrator.config import Settings
 from orchestrator.store import open_store
@@ -179,3 +182,39 @@ async def test_a_cancel_does_not_wait_for_ever_for_a_worker_that_is_stopped(
         async with start(scripted_triton, roles=WORKER, **settings):
             heard = await api.stream(job_id)
         assert (heard.final["status"], heard.final["total_processed"]) == ("cancelled", 0)
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    """Returns once it is so; it has to be asked."""
+    async with asyncio.timeout(WAIT_S):
+        while not await true():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_a_worker_that_has_no_job_any_more_lets_others_try_their_suspects(
+    start: Start, own_scripted_triton: TritonProcess, postgres: PostgresServer
+) -> None:
+    """Only one worker tries suspects at a time: one whose last job has ended must not keep that to itself."""
+    url = postgres.create_database()
+    database = await asyncpg.connect(url.replace("+asyncpg", ""))
+
+    async def isolating() -> bool:
+        return bool(await database.fetchval("SELECT count(*) FROM workers WHERE isolating"))
+
+    async def in_flight() -> bool:
+        return bool((await client.call("GET", "/health"))[1]["items_in_flight"] == 3)
+
+    async def not_isolating() -> bool:
+        return not await isolating()
+
+    try:
+        async with start(own_scripted_triton, database_url=url) as client:
+            job_id = await client.submit(make_items(3, "[[hang]]"))
+            await until(in_flight)
+            await asyncio.to_thread(own_scripted_triton.kill)
+            await asyncio.to_thread(own_scripted_triton.start)
+            await until(isolating)
+            assert (await client.call("POST", f"/cancel/{job_id}"))[0] == 202
+            await until(not_isolating)
+    finally:
+        await database.close()

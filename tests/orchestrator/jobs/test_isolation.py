@@ -180,3 +180,16 @@ def test_suspects_of_ended_jobs_are_forgotten() -> None:
     assert send(isolation, 0.0, [server]) == []
     isolation.next(0.1, [server], True)
     assert isolation.reserved is None
+
+
+def test_ended_suspects_are_not_waited_for() -> None:
+    """Also where none can be sent: whoever has no place any more must not keep others from trying theirs."""
+    isolation, server, items = make(30)
+    sent = send(isolation, 0.0, [server])
+    assert len(sent) == 10
+    for item in items:
+        item.closed = True
+    assert isolation.waiting
+    isolation.advance(1.0, [server], True)
+    assert isolation.reserved is None
+    assert not isolation.waiting
