@@ -21,7 +21,7 @@ help: ## List these commands
 setup: ## Install everything from the locks (a second run takes seconds)
 	@$(PYTHON) bootstrap.py
 
-tools: ## Have a Prometheus at hand for its tests, unless one is installed
+tools: ## Have Prometheus and TypeScript at hand for their tests
 	@$(PYTHON) tests/tools.py
 
 run: setup ## Start Triton and the orchestrator; TRITONS=2 for two Tritons; Ctrl-C ends all

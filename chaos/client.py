@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import aiohttp
+import httpx2
 
 from chaos.progress import Progress
 from chaos.subscriber import RETRY_S, Subscriber
@@ -23,10 +23,11 @@ AWAY = (429, 503)
 
 
 @asynccontextmanager
-async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
+async def open_session() -> AsyncIterator[httpx2.AsyncClient]:
     """For streams, too: no deadline for the whole answer, but one for silence."""
-    timeout = aiohttp.ClientTimeout(total=None, connect=CALL_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S)
-    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
+    timeout = httpx2.Timeout(CALL_TIMEOUT_S, read=SILENCE_TIMEOUT_S)
+    limits = httpx2.Limits(max_connections=None)
+    async with httpx2.AsyncClient(timeout=timeout, limits=limits, trust_env=False) as session:
         yield session
 
 
@@ -41,7 +42,7 @@ class JobClient:
         self,
         plan: JobPlan,
         urls: Sequence[str],
-        session: aiohttp.ClientSession,
+        session: httpx2.AsyncClient,
         progress: Progress,
         rng: random.Random,
     ) -> None:
@@ -150,17 +151,15 @@ class JobClient:
 
         Raises RefusedError.
         """
-        timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         while True:
+            base = url or self._rng.choice(self._urls)
             try:
-                base = url or self._rng.choice(self._urls)
-                request = self._session.request(method, base + path, timeout=timeout, **options)
-                async with request as answer:
-                    if answer.status not in AWAY:
-                        answer.raise_for_status()
-                        return await answer.json()
-            except aiohttp.ClientResponseError as error:
-                raise RefusedError(f"{method} {path} answered {error.status}") from None
-            except (aiohttp.ClientError, ConnectionError, TimeoutError):
+                answer = await self._session.request(method, base + path, timeout=CALL_TIMEOUT_S, **options)
+            except httpx2.TransportError:
                 pass  # the service is away
+            else:
+                if answer.status_code not in AWAY:
+                    if answer.is_error:
+                        raise RefusedError(f"{method} {path} answered {answer.status_code}")
+                    return answer.json()
             await asyncio.sleep(RETRY_S)

@@ -11,7 +11,7 @@ from chaos.workload import Expected, JobPlan
 
 BATCH_SIZE = 10
 
-Events = Sequence[tuple[int, bytes]]
+Events = Sequence[tuple[int, str]]
 
 
 def check_subscriber(events: Events, reference: Events) -> list[str]:

@@ -1,7 +1,8 @@
-"""``python3 tests/tools.py``: have a Prometheus at hand for the tests that ask a real one.
+"""``python3 tests/tools.py``: have at hand what tests ask that is no Python package.
 
-An installed one is used. Else Debian's package is unpacked into ``.tools/``: no root is needed, and nothing
-outside that folder changes. Where that is not possible either, the tests that need it are skipped.
+A Prometheus: an installed one is used, else Debian's package is unpacked into ``.tools/``. And the packages
+that make and check TypeScript, where there is npm. No root is needed, nothing outside that folder changes,
+and where that is not possible, the tests that need it are skipped.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import tarfile
 from pathlib import Path
 
 BIN = Path(__file__).resolve().parent.parent / ".tools" / "bin"
+GENERATED = Path(__file__).resolve().parent / "generated_clients"
+NODE_MODULES = BIN.parent / "typescript" / "node_modules"
+LOCK = "package-lock.json"
 NAMES = ("prometheus", "promtool")
 MISSING = (
     "Prometheus and promtool are missing: install them (on Debian and Ubuntu: apt install prometheus), "
@@ -83,8 +87,32 @@ def fetch() -> bool:
     return False
 
 
+def install_typescript() -> None:
+    """Install the locked packages, unless they are there."""
+    folder = NODE_MODULES.parent
+    lock = (GENERATED / LOCK).read_bytes()
+    made_from = folder / "made-from"
+    npm = shutil.which("npm")
+    if npm is None or (made_from.exists() and made_from.read_bytes() == lock):
+        return
+    print("setup: .tools: TypeScript, for tests alone ...", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in ("package.json", LOCK):
+        shutil.copy(GENERATED / name, folder)
+    try:
+        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        subprocess.run(command, cwd=folder, capture_output=True, timeout=2 * TIMEOUT_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        shutil.rmtree(folder, ignore_errors=True)
+        print("setup: TypeScript can't be had: the test that needs it is skipped.", file=sys.stderr)
+        return
+    made_from.write_bytes(lock)
+
+
 def main() -> None:
     """Say in a line what the tests will use. Never fails: without it everything else can be tested."""
+    install_typescript()
     if all(find(name) for name in NAMES):
         return
     print("setup: .tools: Prometheus, for tests alone ...", flush=True)
