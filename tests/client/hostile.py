@@ -11,6 +11,8 @@ from typing import Any
 
 HANG = object()
 """A step after which nothing comes, until the client leaves."""
+PAUSE = object()
+"""A step that takes a tenth of a second."""
 RESET = object()
 """A step that ends the connection at once."""
 REMAINING = object()
@@ -88,6 +90,9 @@ class Hostile:
             if step is HANG:
                 await reader.read()
                 return
+            if step is PAUSE:
+                await asyncio.sleep(0.1)
+                continue
             if step is RESET:
                 writer.transport.abort()
                 return

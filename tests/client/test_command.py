@@ -114,7 +114,7 @@ async def test_some_without_a_mark(start: Start, scripted_triton: TritonProcess,
 async def test_what_can_t_be_used_sends_nothing(
     start: Start, scripted_triton: TritonProcess, tmp_path: Path
 ) -> None:
-    """Status 2 and one line that says what to do."""
+    """Status 2, and one line that says what to do."""
     source = write_class(tmp_path, rows_of(2))
     (tmp_path / "letter.csv").write_text("hello\nworld\n")
     (tmp_path / "folder.csv").mkdir()
@@ -146,7 +146,7 @@ async def test_no_service(tmp_path: Path) -> None:
     """Status 3 where nobody answers, or somebody else does."""
     write_class(tmp_path, rows_of(1))
     shell = Shell(tmp_path, "http://127.0.0.1:9")
-    for words in (("health",), ("status", JOB)):
+    for words in (("health",), ("status", JOB), ("evaluate", "class.csv")):
         done = await shell.run(*words)
         assert (done.status, done.out) == (3, "")
         assert "does not answer" in done.err

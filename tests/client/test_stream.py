@@ -23,6 +23,7 @@ from avalua_client import (
 from tests.client.hostile import (
     HANG,
     JOB,
+    PAUSE,
     REMAINING,
     RESET,
     STREAM_HEAD,
@@ -135,6 +136,15 @@ async def test_a_proxy_that_keeps_all_to_itself() -> None:
     held = [STREAM_HEAD, HANG]
     async with Hostile(stream=[[HANG], held, held, [STREAM_HEAD, WHOLE]], health=[[HEALTHY]]) as server:
         indexes, _ = await heard(server, silence_s=0.1)
+    assert indexes == list(range(TOTAL))
+
+
+async def test_a_stream_that_lives_for_longer_than_any_answer_may_take() -> None:
+    """Only silence has a limit: signs of life keep a stream open for as long as the job takes."""
+    lived: list[list[Step]] = [[STREAM_HEAD, *[PINGS, PAUSE] * 10, WHOLE]]
+    async with Hostile(stream=lived) as server:
+        indexes, _ = await heard(server, timeout_s=0.2, silence_s=0.4)
+        assert len(server.calls) == 1
     assert indexes == list(range(TOTAL))
 
 

@@ -64,6 +64,9 @@ class Run:
 
     async def _evaluate(self, reading: Reading) -> Outcome:
         async with AvaluaClient(self.url, self.api_key) as client:
+            # Tried once: a wrong address is said at once, and not after a long wait.
+            if notice := (await client.health()).get("notice"):
+                say(f"NOTE: {notice}")
             return await evaluate_file(
                 client,
                 self.source,
