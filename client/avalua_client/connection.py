@@ -24,7 +24,7 @@ from avalua_client.errors import (
 from avalua_client.retrying import Backoff, Retry
 
 BUSY = HTTPStatus.TOO_MANY_REQUESTS
-AWAY = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+AWAY = frozenset({408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524})
 """Answers of a service, or of a proxy before it, that may be another one in a while."""
 MAX_ERROR_BYTES = 65_536
 CONNECT_S = 10.0

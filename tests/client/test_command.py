@@ -18,6 +18,9 @@ from typing import Any
 import openpyxl
 import pytest
 
+from avalua_client.cli.arguments import parser
+from avalua_client.cli.evaluate import Run
+from avalua_client.state import State
 from testkit.triton import ROOT, TritonProcess
 from tests.client.hostile import JOB, Hostile, answer
 from tests.orchestrator.client import WAIT_S
@@ -140,6 +143,26 @@ async def test_what_can_t_be_used_sends_nothing(
             assert len(done.err.strip().splitlines()) == 1, done.err
     assert source.exists()
     assert not (tmp_path / "m.csv").exists()
+
+
+async def test_an_interrupted_resume_that_is_cancelled_before_it_began(
+    start: Start, scripted_triton: TritonProcess, tmp_path: Path
+) -> None:
+    """The jobs of the earlier run end, and nothing is written."""
+    write_class(tmp_path, rows_of(30, "[[delay_ms=300]]"))
+    async with start(scripted_triton, max_in_flight=5) as service:
+        shell = Shell(tmp_path, service.base)
+        process = await shell.start("evaluate", "class.csv", "-o", "marks.csv")
+        async with interrupted(process, "10 of 30"):
+            assert (await shell.ended(process)).status == 130
+        options = parser().parse_args(["evaluate", str(tmp_path / "class.csv"), "--resume"])
+        run = Run(options, service.base, None, [])
+        (state,) = (tmp_path / "state").glob("*.json")
+        run.state = State.load(state)
+        await run._cancel()
+        assert (await service.call("GET", f"/status/{run.state.jobs[0].job_id}"))[1]["status"] == "cancelled"
+    assert not state.exists()
+    assert not (tmp_path / "marks.csv").exists()
 
 
 async def test_no_service(tmp_path: Path) -> None:

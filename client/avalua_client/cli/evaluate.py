@@ -163,13 +163,11 @@ class Run:
 
     async def _cancel(self) -> None:
         assert self.state is not None
-        assert self.evaluation is not None
-        assert self.sheet is not None
         async with AvaluaClient(self.url, self.api_key) as client:
             for job in self.state.jobs:
                 if job.job_id is not None:
                     await client.cancel(job.job_id)
-        if self.evaluation.results:
+        if self.sheet is not None and self.evaluation is not None and self.evaluation.results:
             written = save(self.sheet, self.evaluation.results, self.target, self.options.locale)
             say(f"Cancelled; {len(self.evaluation.results)} results that had come are in {written}.")
         else:

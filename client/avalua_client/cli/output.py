@@ -10,7 +10,7 @@ from contextlib import suppress
 
 LOG_LINES = 10
 """So many lines of progress a run writes where nobody watches."""
-WIDTH = 100
+WIDTH = 78
 
 
 def prepare_streams() -> None:

@@ -36,6 +36,8 @@ def read_csv(data: bytes, encoding: str | None, separator: str | None, limits: L
     notes = []
     if "\ufffd" in text:
         notes.append("some characters could not be read; is it another encoding?")
+    if swallowed := _swallowed(rows, separator):
+        notes.append(f"row {swallowed}: a cell holds what look like rows; is a quotation mark missing?")
     source = Source("csv", found, separator)
     table = make_table(rows, source, limits, notes=notes, first_number=first_number)
     if found == "utf-8-sig" and {plain(name) for name in table.columns} >= OURS:
@@ -67,6 +69,18 @@ def _rows(text: str, separator: str, limits: Limits) -> list[list[str]]:
 def _left_open(text: str, last: list[str]) -> bool:
     """Whether the file ends inside of quotes, which swallow all rows that follow."""
     return any("\n" in cell for cell in last) and not text.rstrip().endswith('"') and text.count('"') % 2 == 1
+
+
+def _swallowed(rows: list[list[str]], separator: str) -> int:
+    """The number of the first row with a cell whose lines look like rows of this file; 0 for none."""
+    lengths = Counter(len(row) for row in rows)
+    usual = lengths.most_common(1)[0][0] if lengths else 0
+    for number, row in enumerate(rows, start=1):
+        for cell in row:
+            inner = cell.split("\n")[1:] if usual > 2 and "\n" in cell else ()
+            if any(line.count(separator) == usual - 1 for line in inner):
+                return number
+    return 0
 
 
 def _unclosed(row: int) -> TableError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -81,8 +82,10 @@ def _ask_child(data: bytes, sheet: str | None, limits: Limits) -> Any:
     }
     command = [sys.executable, "-I", str(CHILD), json.dumps(wishes)]
     try:
+        # NumPy, which openpyxl imports where it is, would take address space for a thread on each processor.
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
-            command, input=data, capture_output=True, timeout=2 * limits.seconds, check=False
+            command, input=data, capture_output=True, timeout=2 * limits.seconds, check=False, env=environment
         )
         return json.loads(done.stdout)
     except (subprocess.TimeoutExpired, ValueError):
