@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from avalua_client import AvaluaClient, AvaluaError, Batch, Retry
 from chaos.progress import Progress
 from chaos.subscriber import RETRY_S, Subscriber
 from chaos.verdict import check_agreement, check_results, check_subscriber, check_whole
@@ -20,6 +21,7 @@ SILENCE_TIMEOUT_S = 30.0
 """On a stream, longer than the pause between two comments."""
 MAX_START_S = 1.0
 AWAY = (429, 503)
+RETRY = Retry(first_s=0.05, max_s=0.5)
 
 
 @asynccontextmanager
@@ -56,6 +58,7 @@ class JobClient:
         self._rng = rng
         self._problems: list[str] = []
         self._results: dict[str, Any] = {}
+        self._by_client: list[dict[str, Any]] = []
         self._status: dict[str, Any] = {}
         self._finished = False
 
@@ -75,7 +78,9 @@ class JobClient:
         self.job_id = await self._submit()
         first = [self._subscriber("steady"), self._subscriber("drops", drops=True)]
         late = self._subscriber("late", drops=True)
-        await asyncio.gather(*(each.listen() for each in first), self._come_late(late))
+        await asyncio.gather(
+            *(each.listen() for each in first), self._come_late(late), self._use_the_client()
+        )
         # One more who reads it all when it is over, and the same as one answer.
         await self._subscriber("replay").listen()
         self._results = await self._everywhere(f"/results/{self.job_id}")
@@ -98,6 +103,8 @@ class JobClient:
             known = f"{len(reference)} events were heard" if self.job_id else "it was not even accepted"
             found.append(f"it did not end in time, {known}")
         elif self._finished:
+            by_client = check_results(self._by_client, self.plan)
+            found += [f"the client: {text}" for text in by_client]
             results = self._results["results"]
             found += [f"/results: {text}" for text in check_results(results, self.plan)]
             if [result["index"] for result in results] != sorted(result["index"] for result in results):
@@ -116,6 +123,16 @@ class JobClient:
         if self.job_id and not self._finished:
             with suppress(RefusedError):
                 await self._call("POST", f"/cancel/{self.job_id}")
+
+    async def _use_the_client(self) -> None:
+        """One more follows it as users do, by the client that mends streams itself."""
+        try:
+            async with AvaluaClient(self._rng.choice(self._urls), retry=RETRY) as client:
+                async for event in client.stream(self.job_id):
+                    if isinstance(event, Batch):
+                        self._by_client += [dict(result.raw) for result in event.results]
+        except AvaluaError as error:
+            self._problems.append(f"the client: {error}")
 
     async def _come_late(self, subscriber: Subscriber) -> None:
         await self._progress.reached(self._rng.uniform(0.1, 0.8))
