@@ -53,7 +53,7 @@ class Shell:
             sys.executable, "-m", "avalua_client", *words,
             cwd=self.folder, env=self._environment,
             **{"stdin": asyncio.subprocess.DEVNULL, "stdout": asyncio.subprocess.PIPE,
-               "stderr": asyncio.subprocess.PIPE, **streams},
+               "stderr": asyncio.subprocess.PIPE, "preexec_fn": hear_ctrl_c, **streams},
         )  # fmt: skip
 
     async def run(self, *words: str, stdin: bytes | None = None) -> Ended:
@@ -268,8 +268,14 @@ async def test_ctrl_c_at_a_terminal_asks(
     assert jobs[1]["active_jobs"] == (0 if said == "Cancelled" else 1)
 
 
+def hear_ctrl_c() -> None:
+    """A shell has what it runs in the background ignore it, and so would all that this starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def take_terminal(descriptor: int) -> None:
     """Make it the terminal of this session: Ctrl-C typed there is then a signal."""
+    hear_ctrl_c()
     import fcntl  # noqa: PLC0415
     import termios  # noqa: PLC0415
 
