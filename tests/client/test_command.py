@@ -26,6 +26,17 @@ from tests.client.hostile import JOB, Hostile, answer
 from tests.orchestrator.client import WAIT_S
 from tests.orchestrator.conftest import Start
 
+PLAIN = """
+import os, signal, sys
+# A shell has what it runs in the background ignore Ctrl-C, and so would all that this starts.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+TERMINAL = f"""
+import fcntl, os, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+{PLAIN}"""
 HEAD = "alumne;curs;pregunta;resposta;nota interna"
 
 
@@ -48,12 +59,12 @@ class Shell:
             "AVALUA_STATE_DIR": str(folder / "state"), "PYTHONWARNINGS": "error", **environment,
         }  # fmt: skip
 
-    async def start(self, *words: str, **streams: Any) -> asyncio.subprocess.Process:
+    async def start(self, *words: str, terminal: bool = False, **streams: Any) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "avalua_client", *words,
+            sys.executable, "-c", TERMINAL if terminal else PLAIN, "-m", "avalua_client", *words,
             cwd=self.folder, env=self._environment,
             **{"stdin": asyncio.subprocess.DEVNULL, "stdout": asyncio.subprocess.PIPE,
-               "stderr": asyncio.subprocess.PIPE, "preexec_fn": hear_ctrl_c, **streams},
+               "stderr": asyncio.subprocess.PIPE, **streams},
         )  # fmt: skip
 
     async def run(self, *words: str, stdin: bytes | None = None) -> Ended:
@@ -250,8 +261,8 @@ async def test_ctrl_c_at_a_terminal_asks(
         shell = Shell(tmp_path, service.base)
         ours, theirs = pty.openpty()
         process = await shell.start(
-            "evaluate", "class.csv", "-o", "marks.csv", stdin=theirs, stderr=theirs, stdout=theirs,
-            start_new_session=True, preexec_fn=lambda: take_terminal(theirs),
+            "evaluate", "class.csv", "-o", "marks.csv",
+            terminal=True, stdin=theirs, stderr=theirs, stdout=theirs,
         )  # fmt: skip
         os.close(theirs)
         with os.fdopen(ours, "r+b", buffering=0) as terminal:
@@ -266,20 +277,6 @@ async def test_ctrl_c_at_a_terminal_asks(
         jobs = await service.call("GET", "/health")
     assert (tmp_path / "marks.csv").exists() is (said == "Cancelled")
     assert jobs[1]["active_jobs"] == (0 if said == "Cancelled" else 1)
-
-
-def hear_ctrl_c() -> None:
-    """A shell has what it runs in the background ignore it, and so would all that this starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def take_terminal(descriptor: int) -> None:
-    """Make it the terminal of this session: Ctrl-C typed there is then a signal."""
-    hear_ctrl_c()
-    import fcntl  # noqa: PLC0415
-    import termios  # noqa: PLC0415
-
-    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
 def read_until(terminal: object, words: bytes) -> bytes:
