@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from avalua_client.tables.encodings import decode
 from avalua_client.tables.formulas import unguarded
 from avalua_client.tables.headings import plain, recognised
 from avalua_client.tables.rows import make_table
-from avalua_client.tables.table import Limits, Source, Table, TableError, blank
+from avalua_client.tables.table import Cell, Limits, Source, Table, TableError, blank
 
 SEPARATORS = (";", ",", "\t", "|")
+NOTHING = "\x1f"
+"""Separates the cells of a file that has one column, whose texts hold what would separate others."""
 SAMPLE_CHARS, SAMPLE_ROWS = 131_072, 100
 OURS = frozenset({"nota", "feedback"})
 """Headings by which a file is known that we wrote, guarded against formulas."""
 SAYS_SEPARATOR = "sep="
-"""A first line of Excel's own."""
+"""A first line of Excel's own, which it doesn't count as a row."""
+OTHER_FORMATS = ("<!doctype", "<html", "<table", "<?xml", "{\\rtf")
+"""What programs call .xls or .csv although it is none."""
 
 
 def read_csv(data: bytes, encoding: str | None, separator: str | None, limits: Limits) -> Table:
     """Every cell is text, as it was written. Raises TableError."""
     text, found = decode(data, encoding)
     text = text.replace("\0", "\ufffd")
-    first_number = 1
+    if text[:1000].lstrip().lower().startswith(OTHER_FORMATS):
+        raise TableError(
+            "unsupported_workbook",
+            "It is a page or a document: open it in a spreadsheet, save it as XLSX, and try again.",
+        )
     head, line_end, _ = text[:20].partition("\n")
     if head.lower().startswith(SAYS_SEPARATOR) and line_end:
         said = head[len(SAYS_SEPARATOR) :].strip("\r\"' ") or "\t"
-        separator, text, first_number = separator or said[0], text[len(head) + 1 :], 2
+        separator, text = separator or said[0], text[len(head) + 1 :]
     if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
         raise TableError("unknown_separator", "The separator must be one character, such as ; or , or a tab.")
     separator = separator or _find_separator(text)
@@ -38,9 +49,9 @@ def read_csv(data: bytes, encoding: str | None, separator: str | None, limits: L
         notes.append("some characters could not be read; is it another encoding?")
     if swallowed := _swallowed(rows, separator):
         notes.append(f"row {swallowed}: a cell holds what look like rows; is a quotation mark missing?")
-    source = Source("csv", found, separator)
-    table = make_table(rows, source, limits, notes=notes, first_number=first_number)
-    if found == "utf-8-sig" and {plain(name) for name in table.columns} >= OURS:
+    source = Source("csv", found, None if separator == NOTHING else separator)
+    table = make_table(rows, source, limits, notes=notes)
+    if data.startswith(codecs.BOM_UTF8) and {plain(name) for name in table.columns} >= OURS:
         return _unguarded(table)
     return table
 
@@ -49,26 +60,43 @@ def _rows(text: str, separator: str, limits: Limits) -> list[list[str]]:
     if csv.field_size_limit() < limits.max_cell_chars:
         csv.field_size_limit(limits.max_cell_chars)
     rows: list[list[str]] = []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    begun = 0
+    held: list[str] = []  # the lines of the row that is being read
+
+    def lines() -> Iterator[str]:
+        for line in io.StringIO(text, newline=""):
+            held.append(line)
+            yield line
+
+    empty = 0  # rows, of which a spreadsheet may leave a million at the end
     try:
-        for row in reader:
-            begun = reader.line_num
+        for row in csv.reader(lines(), delimiter=separator):
+            number = len(rows) + empty + 1
+            spans = len(held) > 1 or (row and row[-1].endswith(("\n", "\r")))
+            if spans and not _quoted(held, separator):
+                raise _unclosed(number)
+            held.clear()
+            if all(map(blank, row)):
+                empty += 1
+                continue
+            if max(map(len, row)) > limits.max_cell_chars:
+                raise _unclosed(number)
+            rows += [[]] * empty
             rows.append(row)
+            empty = 0
             if len(rows) > limits.max_rows + 1:
                 break
     except csv.Error:
-        raise _unclosed(len(rows) + 1) from None
-    if rows and begun and _left_open(text, rows[-1]):
-        raise _unclosed(len(rows))
-    if rows and max(map(len, rows[-1]), default=0) > limits.max_cell_chars:
-        raise _unclosed(len(rows))
+        raise _unclosed(len(rows) + empty + 1) from None
     return rows
 
 
-def _left_open(text: str, last: list[str]) -> bool:
-    """Whether the file ends inside of quotes, which swallow all rows that follow."""
-    return any("\n" in cell for cell in last) and not text.rstrip().endswith('"') and text.count('"') % 2 == 1
+def _quoted(lines: list[str], separator: str) -> bool:
+    """Whether each quotation mark that begins a cell ends it, too: else it may end at that of a later row."""
+    try:
+        list(csv.reader(lines, delimiter=separator, strict=True))
+    except csv.Error:
+        return False
+    return True
 
 
 def _swallowed(rows: list[list[str]], separator: str) -> int:
@@ -96,7 +124,7 @@ def _find_separator(text: str) -> str:
     sample = text[:SAMPLE_CHARS]
     if len(sample) < len(text):
         sample = sample[: sample.rfind("\n") + 1] or sample
-    return max(SEPARATORS, key=lambda one: _score(sample, one))
+    return max((*SEPARATORS, NOTHING), key=lambda one: _score(sample, one))
 
 
 def _score(sample: str, separator: str) -> tuple[int, float, int]:
@@ -109,17 +137,28 @@ def _score(sample: str, separator: str) -> tuple[int, float, int]:
                 break
     except csv.Error:
         pass
+    if not rows:  # but such as are empty
+        return 0, 1.0, 0
+    alone = separator == NOTHING
+    known = max((recognised(row) for row in rows[:20] if alone or len(row) > 1), default=0)
+    if alone:
+        return known, 0.5, 1
     lengths = Counter(len(row) for row in rows if len(row) > 1)
     if not lengths:
         return 0, 0.0, 0
     length, count = lengths.most_common(1)[0]
-    known = max(recognised(row) if len(row) > 1 else 0 for row in rows[:20])
     return known, count / len(rows), length
 
 
 def _unguarded(table: Table) -> Table:
-    rows = tuple(
-        tuple(unguarded(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows
+    def restored(rows: Sequence[Sequence[Cell]]) -> tuple[tuple[Cell, ...], ...]:
+        return tuple(
+            tuple(unguarded(cell) if isinstance(cell, str) else cell for cell in row) for row in rows
+        )
+
+    return replace(
+        table,
+        columns=tuple(unguarded(name) for name in table.columns),
+        rows=restored(table.rows),
+        preamble=restored(table.preamble),
     )
-    columns = tuple(unguarded(name) for name in table.columns)
-    return Table(columns, rows, table.row_numbers, table.source, table.notes, table.preamble)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import codecs
-
-from charset_normalizer import from_bytes
+import re
 
 from avalua_client.tables.table import TableError
 
@@ -16,14 +15,30 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 SAMPLE_BYTES = 65_536
-WESTERN = ["cp1252", "mac_roman", "cp850"]
-"""What programs here write that don't write Unicode: Windows, old Macs, old DOS."""
-DEFAULT = "cp1252"
+WESTERN = ("cp1252", "mac_roman", "cp850")
+"""What programs here write that don't write Unicode: Windows, old Macs, old DOS. The first is usual."""
+USUAL = 3
+"""So much likelier another one must be: a few characters tell little."""
+NO_CHARACTERS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
+"""Python's names for what no spreadsheet writes; some take the square of a text's length to read."""
 CONTROLS = bytes({*range(32)} - set(b"\t\n\v\f\r"))
 MANY = 0.01
 """So many control characters no text has."""
 MUCH = 0.3
 """Of every other byte so many are zero where western text is in UTF-16."""
+FEW = 0.25
+"""So many wrong bytes for each right letter are damage: text in another encoding has hardly a right one."""
+UNKNOWN = "\ufffd"
+
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+# Where letters and signs stand in the languages of these files. In another encoding they are others, there.
+_LETTER = "[àáèéíïòóúüçñ]"
+_LIKELY = re.compile(
+    rf"(?<=[^\W\d_]){_LETTER}|{_LETTER}(?=[^\W\d_])|(?<=\d)[ºª]|(?<=[lL])·(?=[lL])|(?<=\d )€|€(?=\d)"
+    r"|(?<![^\W\d_])[¿¡«“‘—–…](?=\w)|(?<=[\w.,!?])[»”’—–…](?!\w)|(?<=\s)[—–](?=\s)|(?<!\w)…(?=\s)|\xa0"
+    r"|(?<=\b[dlmnstDLMNST])’(?=\w)|(?<=\w)’(?=(?:[dmnst]|hi|ho|ll|ls|ns|re|ve)\b)"
+)
+_LIKELY_CAPITAL = re.compile(r"(?<![a-zàáèéíïòóúüçñ])[ÀÁÈÉÍÏÒÓÚÜÇÑ](?![^\w\s])")
 
 
 def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
@@ -35,23 +50,26 @@ def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
         return _decode_as(data, encoding)
     for mark, name in MARKS:
         if data.startswith(mark):
-            return _decode_as(data, name)
+            # Marks are clear: where the rest isn't in that encoding, it is damaged.
+            return data.decode(name, "replace").removeprefix("\ufeff"), name
     if guessed := _without_mark(data[:SAMPLE_BYTES]):
-        return _decode_as(data, guessed)
+        return data.decode(guessed, "replace"), guessed
     sample = data[:SAMPLE_BYTES]
     if len(sample.translate(None, CONTROLS)) < (1 - MANY) * len(sample):
         raise TableError("not_text", "The file is no text: save it as CSV or XLSX, and try again.")
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
-        found = _western(data)
-        return data.decode(found, "replace"), found
+        text = data.decode("utf-8", "replace")
+        wrong, letters = text.count(UNKNOWN), len(_BEYOND_ASCII.findall(text))
+        found = "utf-8" if wrong < FEW * letters else _western(data)
+        return text if found == "utf-8" else data.decode(found, "replace"), found
 
 
 def _decode_as(data: bytes, encoding: str) -> tuple[str, str]:
     try:
         name = codecs.lookup(encoding).name
-        text = data.decode(name)
+        text = "" if name in NO_CHARACTERS else data.decode(name)
     except LookupError:
         raise TableError(
             "unknown_encoding", f"There is no encoding {encoding!r}; try utf-8 or cp1252."
@@ -60,7 +78,7 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str]:
         raise TableError(
             "wrong_encoding", f"The file is not in {encoding}: leave the encoding out, or try cp1252."
         ) from None
-    if not isinstance(text, str):
+    if name in NO_CHARACTERS or not isinstance(text, str):
         raise TableError("unknown_encoding", f"{encoding!r} is no encoding of text; try utf-8 or cp1252.")
     return text.removeprefix("\ufeff"), name
 
@@ -79,5 +97,14 @@ def _western(data: bytes) -> str:
     """The likeliest, by the lines that hold other letters than English ones."""
     lines = [line for line in data[: 16 * SAMPLE_BYTES].split(b"\n") if not line.isascii()]
     sample = b"\n".join(lines)[:SAMPLE_BYTES]
-    best = from_bytes(sample, cp_isolation=WESTERN).best()
-    return best.encoding if best is not None and best.encoding in WESTERN else DEFAULT
+
+    def likelihood(name: str) -> int:
+        return _likelihood(sample.decode(name, "replace")) + (USUAL if name == WESTERN[0] else 0)
+
+    return max(WESTERN, key=likelihood)
+
+
+def _likelihood(text: str) -> int:
+    """How many letters and signs stand where they are usual, less the others."""
+    likely = 2 * len(_LIKELY.findall(text)) + len(_LIKELY_CAPITAL.findall(text))
+    return 2 * likely - len(_BEYOND_ASCII.findall(text))

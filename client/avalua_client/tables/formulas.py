@@ -30,7 +30,8 @@ _NUMBER_OR_SMILEY: Final = r"[+-][0-9]+(?:[.,][0-9]+)?(?:\W|$)|-\w\b(?![|(!])"
 _BEHIND_COLON: Final = rf'[:]"*(?=\'*[{_SIGNS}]+[\w(])(?!{_NUMBER_OR_SMILEY})'
 _PLACES: Final = rf"(?:^|[{_BREAKS}]){_DROPPED}(?='*[{_SIGNS}])|{_BEHIND_SPACE}|{_BEHIND_COLON}"
 _BEGINNINGS: Final = re.compile(_PLACES)
-_GUARDED: Final = re.compile(rf"((?:^|[{_BREAKS}]){_DROPPED}|[ :]\"*)'(?='*[{_SIGNS}])")
+# Quotes in front of a sign don't hide it above, so a place is found again behind its guard.
+_GUARDED: Final = re.compile(f"((?:{_PLACES})){GUARD}")
 
 
 def guarded(text: str) -> str:

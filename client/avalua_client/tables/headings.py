@@ -19,8 +19,10 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({
     ),
     "id_alumno": (
         "id alumno", "id alumne", "id participante", "id participant", "id student", "student id", "id",
-        "identificador", "identifier", "alumno", "alumne", "alumna", "participante", "participant", "student",
-        "estudiant", "estudiante", "codi", "codigo", "code", "num", "numero", "number", "n",
+        "identificador", "identifier", "codi alumne", "codi de l alumne", "codigo alumno",
+        "codigo del alumno", "student code", "student number", "alumno", "alumne", "alumna", "participante",
+        "participant", "student", "estudiant", "estudiante", "codi", "codigo", "code", "num", "numero",
+        "number", "n",
     ),
     "curso": ("curso", "curs", "course", "grade", "nivell", "nivel", "level", "year", "curs escolar"),
     "consigna": (
@@ -32,6 +34,10 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({
         for n in (1, 2, 3)
     },
 })  # fmt: skip
+GENERIC = frozenset({"text", "texto", "codi", "codigo", "code", "numero", "number"})
+"""What a heading may begin with that is about something else: ``Text de la pregunta``, ``Codi postal``."""
+MODEL = frozenset({"correcta", "correcte", "correcto", "correct", "esperada", "expected", "model", "modelo"})
+"""Words of headings over answers that no student wrote."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _LETTERS = re.compile(r"[A-Za-z]{1,3}")
 
@@ -58,6 +64,11 @@ def recognised(headings: Sequence[object]) -> int:
     """How many of our fields these headings name."""
     names = [plain(heading) for heading in headings]
     return sum(any(name in known for name in names) for known in NAMES.values())
+
+
+def names_answers(headings: Sequence[object]) -> bool:
+    """Whether one of these is a heading over students' texts."""
+    return any(plain(heading) in NAMES["respuesta"] for heading in headings)
 
 
 def find_columns(columns: Sequence[str], chosen: Mapping[str, str] = _NOTHING) -> Columns:
@@ -98,10 +109,11 @@ def _by_name(columns: Sequence[str], name: str, known: Sequence[str], taken: set
             raise _ambiguous(columns, name, places)
         if places:
             return places[0]
+    beginnings = tuple(f"{alias} " for alias in known if len(alias) > 3 and alias not in GENERIC)
     places = [
         place
         for place, heading in enumerate(names)
-        if place not in taken and any(heading.startswith(f"{alias} ") for alias in known if len(alias) > 3)
+        if place not in taken and heading.startswith(beginnings) and MODEL.isdisjoint(heading.split())
     ]
     return places[0] if len(places) == 1 else None
 

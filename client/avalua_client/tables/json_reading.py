@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from avalua_client.tables.encodings import decode
 from avalua_client.tables.rows import make_table
-from avalua_client.tables.table import Cell, Limits, Source, Table, TableError
+from avalua_client.tables.table import Cell, Limits, Source, Table, TableError, whole_characters
 
 
 def read_json(data: bytes, kind: Literal["json", "ndjson"], encoding: str | None, limits: Limits) -> Table:
@@ -26,7 +26,7 @@ def read_json(data: bytes, kind: Literal["json", "ndjson"], encoding: str | None
             )
     if not objects:
         raise TableError("empty_table", "There is nothing in the file.")
-    rows: list[list[Cell]] = [list(names)]
+    rows: list[list[Cell]] = [[whole_characters(name) for name in names]]
     rows += [[_cell(one.get(name)) for name in names] for one in objects]
     # The headings are no row of the file.
     return make_table(rows, Source(kind, found), limits, first_number=0)
@@ -34,7 +34,7 @@ def read_json(data: bytes, kind: Literal["json", "ndjson"], encoding: str | None
 
 def _list(text: str) -> list[Any]:
     try:
-        whole = json.loads(text)
+        whole = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise TableError("invalid_json", f"The file is no JSON: {_why(error)}.") from None
     if isinstance(whole, dict) and isinstance(whole.get("items"), list):
@@ -50,7 +50,7 @@ def _lines(text: str) -> list[Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                objects.append(json.loads(line))
+                objects.append(json.loads(line, parse_constant=_no_constant))
             except (ValueError, RecursionError) as error:
                 raise TableError("invalid_json", f"Line {number} is no JSON: {_why(error)}.") from None
     return objects
@@ -59,10 +59,17 @@ def _lines(text: str) -> list[Any]:
 def _why(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at line {error.lineno}, column {error.colno}"
-    return "it is nested too deeply" if isinstance(error, RecursionError) else "it holds a number without end"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "it holds what is no number"
+
+
+def _no_constant(name: str) -> None:
+    """JSON knows no NaN and no Infinity; Python does."""
+    raise ValueError(name)
 
 
 def _cell(value: Any) -> Cell:
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if isinstance(value, str):
+        return whole_characters(value)
+    if value is None or isinstance(value, (bool, int, float)):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return whole_characters(json.dumps(value, ensure_ascii=False))

@@ -45,11 +45,20 @@ def prepare(
                 {"field": name, "columns": list(table.columns)},
             )
     found = Prepared([], [], [])
+    longer = _longer(table)
     for place in range(len(table.rows)):
         number = table.row_numbers[place]
         if all(blank(table.value(place, column)) for column in _used(columns)):
             continue
         problem = _problem(table, columns, place, number)
+        if problem is None and place in longer:
+            problem = Problem(
+                number,
+                None,
+                "too_many_cells_in_row",
+                "The row has more cells than there are headings: put a text that holds separators in "
+                "quotation marks, or give every column a heading.",
+            )
         if problem is not None:
             found.problems.append(problem)
             continue
@@ -78,6 +87,16 @@ def text(cell: Cell) -> str:
 def _used(columns: Columns) -> list[int]:
     places = (columns.respuesta, columns.id_alumno, columns.curso, columns.consigna)
     return [place for place in places if place is not None]
+
+
+def _longer(table: Table) -> set[int]:
+    """Rows of a CSV with a cell behind the last heading, where most have none: a text was cut into two."""
+    if table.source.kind != "csv":
+        return set()
+    width = max((place + 1 for place, name in enumerate(table.columns) if name), default=0)
+    longer = {place for place, row in enumerate(table.rows) if not all(map(blank, row[width:]))}
+    filled = sum(not all(map(blank, row)) for row in table.rows)
+    return longer if 2 * len(longer) <= filled else set()
 
 
 def _problem(table: Table, columns: Columns, place: int, number: int) -> Problem | None:

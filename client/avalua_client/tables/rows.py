@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from avalua_client.tables.headings import NAMES, plain, recognised
+from avalua_client.tables.headings import names_answers, recognised
 from avalua_client.tables.table import Cell, Limits, Source, Table, TableError, blank
 
 MAX_ROWS_ABOVE = 20
 """So far down headings are looked for."""
-_ANSWER = frozenset(NAMES["respuesta"])
 
 
 def make_table(
@@ -40,10 +39,18 @@ def make_table(
         return [shown.get((place, column)) if blank(cell) else cell for column, cell in enumerate(cells)]
 
     header = _find_header(len(rows), first, seen)
-    columns = tuple("" if cell is None else " ".join(str(cell).split()) for cell in seen(header))
+    headings = seen(header)
+    if first_number and not recognised(headings):
+        notes = (*notes, f"row {header + first_number} was taken for the headings")
+    body = [tuple([*row, *[None] * (width - len(row))][:width]) for row in rows[header + 1 :]]
+    for column in range(width):
+        # A heading may be merged over columns of which one holds anything.
+        own = rows[header][column : column + 1]
+        if all(map(blank, own)) and all(blank(row[column]) for row in body):
+            headings[column] = None
+    columns = tuple("" if cell is None else " ".join(str(cell).split()) for cell in headings)
     if len(rows) == header + 1:
         raise TableError("no_rows", "There are headings in the file, and no rows below them.")
-    body = [tuple([*row, *[None] * (width - len(row))][:width]) for row in rows[header + 1 :]]
     return Table(
         columns,
         tuple(body),
@@ -80,11 +87,14 @@ def _width(rows: Sequence[Sequence[Cell]]) -> int:
 
 def _find_header(count: int, first: int, seen: Callable[[int], list[Cell]]) -> int:
     """The first row that names the column of the answers, or else the first one that holds anything."""
-    best, most = first, 0
+    best, found, most = first, 0, 0
     for place in range(first, min(count, first + MAX_ROWS_ABOVE)):
         headings = seen(place)
-        if any(plain(heading) in _ANSWER for heading in headings) and recognised(headings) > most:
-            best, most = place, recognised(headings)
+        known = recognised(headings)
+        most = max(most, known)
+        # A row below other headings is no heading because a student wrote "Text".
+        if known == most > found and names_answers(headings):
+            best, found = place, known
     return best
 
 

@@ -14,11 +14,20 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-ZEROS = re.compile(r"0{2,}")
+TOKEN = re.compile(
+    r'\[[^\]$][^\]]*\]|\[\$-[^\]]*\]|_.|\*.|"([^"]*)"|\\(.)|([0#?])|([-+/(): ])|(;)|(.)', re.DOTALL
+)
+ESCAPED = re.compile(r"_x005F(_x[0-9A-Fa-f]{4}_)|_x(00[01][0-9A-Fa-f])_")
+"""Control characters as Excel writes them, and typed text that looks so. Of a shared string openpyxl drops
+what tells one from the other."""
+EXACT = 10**15
+"""What spreadsheets compute with has no more digits; what has more is a code of digits."""
 TIME_OF_DAY = re.compile(r"[hHsS]|AM/PM")
 MAX_MERGED = 100_000
 """Cells of merged ranges that are filled."""
 MAX_NAMED = 5
+MAX_SHEETS, HEAD_ROWS, HEAD_CHARS = 20, 20, 100
+"""Of the beginnings of sheets, by which the one with the answers is found."""
 
 
 class RefusedError(Exception):
@@ -49,6 +58,9 @@ def read(data: bytes, wishes: dict[str, Any]) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         book = openpyxl.load_workbook(io.BytesIO(data), data_only=True, keep_links=False)
+    if not book.worksheets:
+        words = "There is no ordinary sheet in the workbook: save it as XLSX (not Strict), and try again."
+        raise RefusedError("unsupported_workbook", words)
     sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
     hidden = [sheet.title for sheet in book.worksheets if sheet.sheet_state != "visible"]
     chosen = choose(book.worksheets, sheets, wishes["sheet"])
@@ -71,7 +83,11 @@ def read(data: bytes, wishes: dict[str, Any]) -> dict[str, Any]:
     unreadable += [
         [row - 1, column - 1, "a formula whose value the file doesn't hold"]
         for row, column in formulas(data, chosen.title)
-        if (row, column) not in cells and row <= height and column <= wishes["max_columns"]
+        # A formula whose value is an empty text is of the type of texts.
+        if (row, column) not in cells
+        and chosen._cells[row, column].data_type != "str"
+        and row <= height
+        and column <= wishes["max_columns"]
     ]
     notes = []
     if hidden:
@@ -85,6 +101,7 @@ def read(data: bytes, wishes: dict[str, Any]) -> dict[str, Any]:
     return {
         "sheet": chosen.title,
         "sheets": [sheet.title for sheet in sheets],
+        "heads": [[sheet.title, head(sheet)] for sheet in sheets[:MAX_SHEETS] if sheet._cells],
         "rows": rows,
         "shown": merged(chosen, rows),
         "unreadable": unreadable,
@@ -102,7 +119,21 @@ def choose(every: list[Any], visible: list[Any], wanted: str | None) -> Any:
     for sheet in visible:
         if any(cell.value is not None for cell in sheet._cells.values()):
             return sheet
+    if len(visible) < len(every):
+        words = "There is nothing in the sheets that can be seen: show the others, or say which one it is."
+        raise RefusedError("empty_table", words)
     raise RefusedError("empty_table", "There is nothing in the workbook's sheets.")
+
+
+def head(sheet: Any) -> list[list[str]]:
+    """The texts of the first rows."""
+    rows: dict[int, list[str]] = {}
+    for (row, _), cell in sorted(sheet._cells.items()):
+        if isinstance(cell.value, str):
+            if row not in rows and len(rows) == HEAD_ROWS:
+                break
+            rows.setdefault(row, []).append(cell.value[:HEAD_CHARS])
+    return list(rows.values())
 
 
 def check(height: int, width: int, wishes: dict[str, Any]) -> None:
@@ -117,11 +148,10 @@ def check(height: int, width: int, wishes: dict[str, Any]) -> None:
 
 def plain(cell: Any) -> Any:
     """A value as the eye sees it, where a bare number would say something else."""
-    from openpyxl.utils.escape import unescape  # noqa: PLC0415
-
     value = cell.value
     if isinstance(value, str):
-        return unescape(value).replace("\r\n", "\n").replace("\r", "\n") if "_x" in value else value
+        value = ESCAPED.sub(lambda found: found[1] or chr(int(found[2], 16)), value)
+        return value.replace("\r\n", "\n").replace("\r", "\n")
     if isinstance(value, bool):
         return value
     if isinstance(value, datetime):
@@ -132,12 +162,39 @@ def plain(cell: Any) -> Any:
     if isinstance(value, (date, time)):
         return value.isoformat()
     if isinstance(value, timedelta):
-        return str(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 0 else str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
         value = int(value)
-    if isinstance(value, int) and value >= 0 and ZEROS.fullmatch(cell.number_format):
-        return str(value).zfill(len(cell.number_format))
+    if isinstance(value, int) and value >= 0 and (shown := with_zeros(value, cell.number_format)):
+        return shown
+    if isinstance(value, int) and abs(value) >= EXACT:
+        return str(value)
     return value if isinstance(value, (int, float)) else str(value)
+
+
+def with_zeros(value: int, number_format: str) -> str:
+    """What a format such as ``0000``, ``00-00`` or ``"A"000`` shows of a number; empty for other formats."""
+    shape: list[tuple[bool, str]] = []
+    for quoted, escaped, digit, sign, end, other in TOKEN.findall(number_format):
+        if other:
+            return ""
+        if end:
+            break
+        shape.append((bool(digit), digit or quoted or escaped or sign))
+    zeros = shape.count((True, "0"))
+    if zeros < 2:
+        return ""
+    digits = list(str(value).zfill(zeros))
+    made = []
+    left = sum(is_digit for is_digit, _ in shape)
+    for is_digit, text in reversed(shape):
+        if not is_digit:
+            made.append(text)
+            continue
+        left -= 1
+        made.append("".join(digits) if left == 0 else digits.pop() if digits else "")
+    return "".join(reversed(made)).strip()
 
 
 def merged(sheet: Any, rows: list[list[Any]]) -> list[list[Any]]:

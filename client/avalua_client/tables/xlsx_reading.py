@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from avalua_client.tables.headings import names_answers
 from avalua_client.tables.rows import make_table
 from avalua_client.tables.table import Limits, Source, Table, TableError, letter
 
@@ -24,7 +25,8 @@ SAVE = "open it in a spreadsheet, save it as XLSX anew, and try again"
 
 
 def read_xlsx(data: bytes, sheet: str | None, limits: Limits) -> Table:
-    """One sheet: the one that is named, or the first that can be seen and holds anything. Raises TableError.
+    """One sheet: the one that is named, or of those that can be seen the first with a heading for answers, or
+    else the first that holds anything. Raises TableError.
 
     Values are those that the file holds; nothing is computed.
     """
@@ -32,6 +34,11 @@ def read_xlsx(data: bytes, sheet: str | None, limits: Limits) -> Table:
     answer = _ask_child(data, sheet, limits)
     if "error" in answer:
         raise TableError(answer["error"]["code"], answer["error"]["message"], answer["error"].get("details"))
+    if sheet is None:
+        heads = answer["heads"]
+        named = next((title for title, rows in heads if any(map(names_answers, rows))), answer["sheet"])
+        if named != answer["sheet"]:
+            return read_xlsx(data, named, limits)  # the first one is a cover, or instructions
     shown = {(row, column): value for row, column, value in answer["shown"]}
     unreadable = {(row, column): why for row, column, why in answer["unreadable"]}
     notes = list(answer["notes"])
@@ -59,9 +66,13 @@ def _check_archive(data: bytes, limits: Limits) -> None:
     if not any(name.startswith("xl/") for name in names):
         what = "an OpenDocument file" if "mimetype" in names else "no workbook"
         raise TableError("unsupported_workbook", f"It is {what}: save it as XLSX, and try again.")
+    if "xl/workbook.bin" in names:
+        raise TableError("unsupported_workbook", "It is a binary workbook: save it as XLSX, and try again.")
+    if len(parts) > MAX_PARTS:
+        raise TableError("workbook_too_large", f"The workbook has {len(parts)} parts: {SAVE}.")
     unpacked = sum(part.file_size for part in parts)
     most = min(limits.max_unpacked_bytes, max(FREE_BYTES, limits.max_ratio * len(data)))
-    if unpacked > most or len(parts) > MAX_PARTS:
+    if unpacked > most:
         raise TableError(
             "workbook_too_large",
             f"The workbook unpacks to {unpacked} bytes, and at most {most} are read: save only the sheet "

@@ -207,13 +207,6 @@ def test_rows_that_are_no_items() -> None:
     ]
 
 
-def test_a_quote_that_swallows_rows_is_told() -> None:
-    """One that is missing, and closed by that of a later row: where, so that it can be mended."""
-    data = 'id;curs;pregunta;resposta\n1;3r;x;a\n2;3r;x;"b\n3;3r;x;c\n4;3r;x;"d"\n5;3r;x;e\n6;3r;x;f\n'
-    assert any("row 3" in note and "quotation mark" in note for note in read(data.encode()).notes)
-    assert read(QUOTED.encode()).notes == ()
-
-
 def test_columns_by_letter_number_and_heading() -> None:
     """For files whose headings are questions."""
     table = read("Marca;Què és la pluja?;D\n1;Plou;z\n".encode())
