@@ -68,7 +68,8 @@ class Shell:
         )  # fmt: skip
 
     async def run(self, *words: str, stdin: bytes | None = None) -> Ended:
-        process = await self.start(*words, **({} if stdin is None else {"stdin": asyncio.subprocess.PIPE}))
+        streams: dict[str, Any] = {} if stdin is None else {"stdin": asyncio.subprocess.PIPE}
+        process = await self.start(*words, **streams)
         return await self.ended(process, stdin)
 
     async def ended(self, process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Ended:
