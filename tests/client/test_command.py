@@ -113,7 +113,7 @@ async def test_a_file_is_marked(start: Start, scripted_triton: TritonProcess, tm
     assert sheet is not None
     assert sheet.max_row == 13
     assert source.read_bytes() == before
-    assert not list((tmp_path / "state").glob("*.json"))
+    assert not list((tmp_path / "state").iterdir())
 
 
 async def test_some_without_a_mark(start: Start, scripted_triton: TritonProcess, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ async def test_an_interrupted_resume_that_is_cancelled_before_it_began(
             assert (await shell.ended(process)).status == 130
         options = parser().parse_args(["evaluate", str(tmp_path / "class.csv"), "--resume"])
         run = Run(options, service.base, None, [])
-        (state,) = (tmp_path / "state").glob("*.json")
+        (state,) = (tmp_path / "state").iterdir()
         run.state = State.load(state)
         await run._cancel()
         assert (await service.call("GET", f"/status/{run.state.jobs[0].job_id}"))[1]["status"] == "cancelled"
