@@ -33,7 +33,7 @@ WEIGHTS = {
     Kind.TRITON_PARTED: 2,
     Kind.STREAM_CUT: 3,
     Kind.DATABASE_RESTARTED: 2,
-    Kind.DATABASE_PAUSED: 1,
+    Kind.DATABASE_PAUSED: 2,
     Kind.TRITON_KILLED: 2,
     Kind.MODEL_KILLED: 2,
     Kind.CLOCK_MOVED: 1,
@@ -45,7 +45,8 @@ DURATIONS_S: Mapping[Kind, tuple[float, float]] = {
     Kind.DATABASE_PARTED: (0.3, LEASE_S + 2.5),
     Kind.TRITON_PARTED: (0.3, LEASE_S + 2.5),
     Kind.DATABASE_RESTARTED: (0.0, 0.5),
-    Kind.DATABASE_PAUSED: (0.3, LEASE_S),
+    # For longer than a lease, too: then every worker has given its jobs up.
+    Kind.DATABASE_PAUSED: (0.3, 2 * LEASE_S + 2.5),
 }
 """Least and most; a kind that is missing is over at once."""
 SINGLE: Mapping[Kind, int] = {

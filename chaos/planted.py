@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -65,11 +65,11 @@ def no_heartbeat() -> None:
     """A worker never renews the leases of its jobs, and works on as if it had."""
     beat = Claims.beat
 
-    async def unrenewed(claims: Claims, worker_id: str, load: Load) -> Beat:
+    async def unrenewed(claims: Claims, worker_id: str, load: Load, working: Collection[str]) -> Beat:
         mine = select(jobs.c.id, jobs.c.lease_until).where(jobs.c.worker == worker_id)
         async with claims._database.read() as connection:
             leases = (await connection.execute(mine)).all()
-        heard = await beat(claims, worker_id, load)
+        heard = await beat(claims, worker_id, load, working)
         async with claims._database.write() as connection:
             for job_id, lease_until in leases:
                 own = (jobs.c.id == job_id) & (jobs.c.worker == worker_id)

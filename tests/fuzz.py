@@ -17,7 +17,7 @@ from testkit.triton import ROOT
 
 PROGRAM = ROOT / ".venv-fuzz" / "bin" / "st"
 CONFIG = ROOT / "tests" / "fuzz.toml"
-OPERATIONS = 9
+OPERATIONS = 10
 REQUEST_TIMEOUT_S = 30
 # Jobs that pile up would turn every answer into a 429.
 SETTINGS = {"MAX_QUEUED_JOBS": "100000", "JOB_TTL_SECONDS": "60"}

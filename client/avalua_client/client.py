@@ -6,7 +6,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,14 +99,16 @@ class AvaluaClient:
         silence_s: float = 60.0,
         stall_s: float = 3600.0,
         retry: Retry | None = None,
+        on_wait: Callable[[str], None] | None = None,
     ) -> None:
         """``timeout_s``: for an answer. ``silence_s``: for a stream on which nothing arrives, after which it
         is opened again. ``stall_s``: for a job of which nothing new is heard, although the service is there.
+        ``on_wait`` is told in a sentence whenever something has to be tried again.
 
         Raises ConfigurationError.
         """
         self._connection = Connection(
-            url, api_key, timeout_s=timeout_s, silence_s=silence_s, retry=retry or Retry()
+            url, api_key, timeout_s=timeout_s, silence_s=silence_s, retry=retry or Retry(), on_wait=on_wait
         )
         self._stall_s = stall_s
 
@@ -207,7 +209,7 @@ class AvaluaClient:
                 trouble = Trouble(str(error) or type(error).__name__)
             wait_s = backoff.next_wait_s(trouble.retry_after, full=trouble.full)
             if wait_s is not None:
-                await anyio.sleep(wait_s)
+                await self._connection.wait(trouble.why, wait_s)
                 continue
             # Perhaps it is only streams that don't get through.
             if not await self._alive():

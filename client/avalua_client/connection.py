@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -34,14 +34,23 @@ class Connection:
     """Not for more than one event loop. ``close`` it."""
 
     def __init__(
-        self, url: str, api_key: str | None, *, timeout_s: float, silence_s: float, retry: Retry
+        self,
+        url: str,
+        api_key: str | None,
+        *,
+        timeout_s: float,
+        silence_s: float,
+        retry: Retry,
+        on_wait: Callable[[str], None] | None = None,
     ) -> None:
         """Raises ConfigurationError where ``url`` is none, or the key would be sent where others can read it.
 
         ``timeout_s`` is for an answer, ``silence_s`` for the pause between two pieces of a stream.
+        ``on_wait`` is told in a sentence why something has to be tried again.
         """
         self.url = read_address(url)
         self.retry = retry
+        self._on_wait = on_wait
         headers = {}
         if not encrypted(self.url):
             if api_key:
@@ -100,7 +109,14 @@ class Connection:
             wait_s = backoff.next_wait_s(retry_after, full=full) if repeat else None
             if wait_s is None:
                 raise self.given_up(why)
-            await anyio.sleep(wait_s)
+            await self.wait(why, wait_s)
+
+    async def wait(self, why: Exception | str, seconds: float) -> None:
+        """Sleep before the next try, and say so."""
+        if self._on_wait is not None:
+            words = str(why) if isinstance(why, ApiError) else f"{self.url} does not answer ({why})."
+            self._on_wait(f"{words} Trying again.")
+        await anyio.sleep(seconds)
 
     @asynccontextmanager
     async def stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx2.Response]:

@@ -105,14 +105,14 @@ class Evaluation:
 
     def _forget(self, part: _Part) -> list[int]:
         """The places of a job that have no result, which nobody shall look for there again."""
-        missing = []
-        for index, place in enumerate(part.places):
-            if place is not None and place not in self.results:
-                missing.append(place)
-                part.record.hashes[index] = ""
+        indexes = [
+            index
+            for index, place in enumerate(part.places)
+            if place is not None and place not in self.results
+        ]
         if self.state is not None:
-            self.state.save()
-        return missing
+            self.state.forget(part.record, indexes)
+        return [place for index in indexes if (place := part.places[index]) is not None]
 
     async def _submit(self, left: deque[int]) -> _Part:
         """One more job from the beginning of ``left``, of as many items as the service takes."""
@@ -137,10 +137,9 @@ class Evaluation:
         job = await self.client.submit_encoded(
             [self.items[place] for place in places], self.priority, record.key
         )
-        record.job_id = job.job_id
         self.job_ids.append(job.job_id)
         if self.state is not None:
-            self.state.save()
+            self.state.confirm(record, job.job_id)
         return job.job_id
 
     def _next(self, left: deque[int]) -> list[int]:

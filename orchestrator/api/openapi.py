@@ -49,11 +49,12 @@ TABLE_PARAMETERS = [
         "description": "For csv: the separator and the decimal sign of a language's spreadsheets.",
     },
 ]
+OPTION = {"type": "string", "minLength": 1, "maxLength": MAX_CHARS}
 FILE_PARAMETERS = [
     {
         "name": name,
         "in": "query",
-        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_CHARS},
+        "schema": ref("Priority") if name == "priority" else OPTION,
         "description": f"For a CSV or XLSX: {words}",
     }
     for name, words in {
@@ -63,7 +64,7 @@ FILE_PARAMETERS = [
         "curso": "of all texts, where the file has no such column.",
         "consigna": "of all texts, where the file has no such column.",
         **{f"column.{one}": f"the column of `{one}`: its heading, letter or number." for one in FIELDS},
-        "priority": "interactive, normal or bulk.",
+        "priority": "the job's share while several run.",
     }.items()
 ]
 SSE_EVENT = {

@@ -43,6 +43,9 @@ def table_options(request: web.Request, *, preview: bool = False) -> TableOption
     """Those of a request whose body is a file; None where it is none. Raises ApiError (400)."""
     kind = KINDS.get(request.content_type)
     if kind is None:
+        for name in request.query:
+            if name in (*TEXTS, "priority") or name.startswith(COLUMN):
+                raise _refusal(f"{name[:50]!r} goes with a CSV or XLSX: leave it out, or send such a file.")
         return None
     texts: dict[str, str] = {}
     columns: dict[str, str] = {}

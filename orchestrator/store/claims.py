@@ -1,6 +1,6 @@
 """Who works on which job: claims with a lease and an epoch, renewed by heartbeats."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,13 +97,23 @@ class Claims:
         async with self._database.write() as connection:
             await connection.execute(update(jobs).where(jobs.c.worker.is_not(None)).values(worker=None))
 
-    async def beat(self, worker_id: str, load: Load) -> Beat:
-        """Renews this worker's leases, and shares the places for items in flight."""
+    async def beat(self, worker_id: str, load: Load, working: Collection[str]) -> Beat:
+        """Renews this worker's leases, and shares the places for items in flight.
+
+        `working`: the jobs that it knows it has. A claim that it does not know of, since it gave that job up
+        or never heard that it got it, is given back: nobody would work on it, and nobody else could.
+        """
+        forgotten = and_(_open_of(worker_id), jobs.c.id.not_in(list(working)))
+        give_back = update(jobs).where(forgotten).values(worker=None, lease_until=None)
         if self._database.sqlite:
             self._load = load
             mine = select(jobs.c.id, jobs.c.cancel_requested).where(_open_of(worker_id))
             async with self._database.read() as connection:
                 held = {row.id: row.cancel_requested for row in await connection.execute(mine)}
+            if not held.keys() <= set(working):
+                async with self._database.write() as connection:
+                    await connection.execute(give_back)
+                held = {job_id: cancel for job_id, cancel in held.items() if job_id in working}
             return Beat(held, self._max_in_flight, settled=True, may_isolate=load.wants_isolation)
         async with self._database.write() as connection:
             await self._lock(connection)
@@ -119,6 +129,7 @@ class Claims:
             await forget_worker(connection, worker_id, before=now - FORGET_LEASES * self._lease_s)
             places = max(shared.places, load.in_flight)
             await write_worker(connection, worker_id, load, places=places, isolating=may_isolate, now=now)
+            given_back = (await connection.execute(give_back)).rowcount
             renewed = await connection.execute(
                 update(jobs)
                 .where(_open_of(worker_id))
@@ -126,8 +137,9 @@ class Claims:
                 .returning(jobs.c.id, jobs.c.cancel_requested)
             )
             held = {row.id: row.cancel_requested for row in renewed}
-            if shared.places < shared.fair and load.places == 0:
-                await self._hints.tell_in(connection, work=True)  # others are to give places back
+            # Others are to give places back, or can have a job.
+            if given_back or (shared.places < shared.fair and load.places == 0):
+                await self._hints.tell_in(connection, work=True)
         settled = shared.places >= shared.fair and load.in_flight <= shared.places
         return Beat(held, shared.places, settled, may_isolate)
 

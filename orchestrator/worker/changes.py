@@ -1,6 +1,8 @@
 """What the worker wants to be written, on its way to the committer."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterable
 
 from orchestrator.store.committing import Change
 
@@ -12,7 +14,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._pending: list[Change] = []
-        self._unwritten = 0
+        self._unwritten: Counter[str] = Counter()  # by job
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -22,11 +24,16 @@ class Changes:
     @property
     def full(self) -> bool:
         """No more work should be started: what is finished waits to be written."""
-        return self._unwritten >= MAX_PENDING
+        return self._unwritten.total() >= MAX_PENDING
+
+    @property
+    def job_ids(self) -> Collection[str]:
+        """The jobs of which something is still to be written."""
+        return self._unwritten.keys()
 
     def put(self, change: Change) -> None:
         self._pending.append(change)
-        self._unwritten += 1
+        self._unwritten[change.job.id] += 1
         self._drained.clear()
         self._filled.set()
         if change.job.terminal:
@@ -44,10 +51,10 @@ class Changes:
         self.doubted = reason
         self._filled.set()
 
-    def settled(self, count: int) -> None:
-        """So many of those taken are written, or will never be."""
-        self._unwritten -= count
-        if self._unwritten == 0:
+    def settled(self, changes: Iterable[Change]) -> None:
+        """These are written, or will never be."""
+        self._unwritten -= Counter(change.job.id for change in changes)  # drops those that come to nothing
+        if not self._unwritten:
             self._drained.set()
 
     async def drained(self) -> None:

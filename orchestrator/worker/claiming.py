@@ -53,7 +53,8 @@ class Claiming:
         self._changes = changes
         self._beat_at = time.monotonic()  # when the last beat that reached the database began
         self._unread: dict[str, Claim] = {}  # claimed, and not yet handed to the worker
-        self._handed: list[Job] = []  # to the worker, since the last beat
+        # To the worker, and when: until it has found them in its inbox.
+        self._handed: dict[str, tuple[Job, float]] = {}
         self._settled = True  # no places are on their way from one worker to another
         self._stopping = asyncio.Event()
         self._left = False
@@ -61,7 +62,10 @@ class Claiming:
 
     def committed(self, committed: Committed) -> None:
         """A sink: where a job has ended there is room for another one."""
-        if any(change.job.terminal for change in committed.changes):
+        ended = [change.job.id for change in committed.changes if change.job.terminal]
+        for job_id in ended:
+            self._handed.pop(job_id, None)  # one that ended as soon as it began
+        if ended:
             self._store.hints.told(work=True)
 
     async def run(self) -> None:
@@ -95,7 +99,9 @@ class Claiming:
             if self._left:
                 return
             began = time.monotonic()
-            beat = await self._store.claims.beat(self.worker_id, self._load())
+            load = self._load(began)
+            working = {*self._jobs, *self._unread, *self._handed, *self._changes.job_ids}
+            beat = await self._store.claims.beat(self.worker_id, load, working)
         self._beat_at = began
         for job_id in list(self._jobs):
             if job_id not in beat.held:
@@ -108,10 +114,14 @@ class Claiming:
         self._settled = beat.settled
         self._inbox.put(Shared(beat.places, beat.may_isolate))
 
-    def _load(self) -> Load:
+    def _load(self, now: float) -> Load:
         # Jobs that the worker has not found in its inbox yet want places, too.
-        new = [job for job in self._handed if job.id not in self._jobs]
-        self._handed = []
+        self._handed = {
+            job_id: (job, at)
+            for job_id, (job, at) in self._handed.items()
+            if job_id not in self._jobs and now - at < self._settings.lease_s
+        }
+        new = [job for job, _ in self._handed.values()]
         return Load(
             places=max(self._worker.places, self._worker.in_flight),
             in_flight=self._worker.in_flight,
@@ -146,7 +156,7 @@ class Claiming:
             else:
                 log.info("job_claimed", job_id=job_id, epoch=claim.epoch)
                 self._inbox.put(Claimed(claim, unfinished))
-                self._handed.append(claim.job)
+                self._handed[job_id] = (claim.job, time.monotonic())
                 if claim.cancel:
                     self._inbox.put(CancelRequested(job_id))
             del self._unread[job_id]

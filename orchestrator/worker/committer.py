@@ -60,7 +60,7 @@ class Committer:
                 self._changes.doubted = None
             started = time.perf_counter()
             await self._commit(changes)
-            self._changes.settled(len(changes))
+            self._changes.settled(changes)
             spent_s = time.perf_counter() - started
             await asyncio.sleep(max(0.0, MIN_INTERVAL_S - spent_s))
             with suppress(TimeoutError):

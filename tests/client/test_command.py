@@ -21,6 +21,7 @@ import pytest
 from avalua_client.cli.arguments import parser
 from avalua_client.cli.evaluate import Run
 from avalua_client.state import State
+from testkit.proxy import Proxy
 from testkit.triton import ROOT, TritonProcess
 from tests.client.hostile import JOB, Hostile, answer
 from tests.orchestrator.client import WAIT_S
@@ -68,7 +69,8 @@ class Shell:
         )  # fmt: skip
 
     async def run(self, *words: str, stdin: bytes | None = None) -> Ended:
-        process = await self.start(*words, **({} if stdin is None else {"stdin": asyncio.subprocess.PIPE}))
+        streams: dict[str, Any] = {} if stdin is None else {"stdin": asyncio.subprocess.PIPE}
+        process = await self.start(*words, **streams)
         return await self.ended(process, stdin)
 
     async def ended(self, process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Ended:
@@ -111,7 +113,7 @@ async def test_a_file_is_marked(start: Start, scripted_triton: TritonProcess, tm
     assert sheet is not None
     assert sheet.max_row == 13
     assert source.read_bytes() == before
-    assert not list((tmp_path / "state").glob("*.json"))
+    assert not list((tmp_path / "state").iterdir())
 
 
 async def test_some_without_a_mark(start: Start, scripted_triton: TritonProcess, tmp_path: Path) -> None:
@@ -168,7 +170,7 @@ async def test_an_interrupted_resume_that_is_cancelled_before_it_began(
             assert (await shell.ended(process)).status == 130
         options = parser().parse_args(["evaluate", str(tmp_path / "class.csv"), "--resume"])
         run = Run(options, service.base, None, [])
-        (state,) = (tmp_path / "state").glob("*.json")
+        (state,) = (tmp_path / "state").iterdir()
         run.state = State.load(state)
         await run._cancel()
         assert (await service.call("GET", f"/status/{run.state.jobs[0].job_id}"))[1]["status"] == "cancelled"
@@ -211,16 +213,22 @@ async def test_the_small_commands(start: Start, scripted_triton: TritonProcess, 
         )
 
 
-@asynccontextmanager
-async def interrupted(process: asyncio.subprocess.Process, said: str) -> AsyncIterator[None]:
-    """Sent Ctrl-C once it has said so."""
+async def until_said(process: asyncio.subprocess.Process, words: str) -> str:
+    """What it had said once these words were there."""
     assert process.stderr is not None
     heard = b""
     async with asyncio.timeout(WAIT_S):
-        while said.encode() not in heard:
+        while words.encode() not in heard:
             piece = await process.stderr.read(1000)
             assert piece, heard
             heard += piece
+    return heard.decode()
+
+
+@asynccontextmanager
+async def interrupted(process: asyncio.subprocess.Process, said: str) -> AsyncIterator[None]:
+    """Sent Ctrl-C once it has said so."""
+    await until_said(process, said)
     process.send_signal(signal.SIGINT)
     yield
 
@@ -290,6 +298,28 @@ def read_until(terminal: object, words: bytes) -> bytes:
         assert piece, seen
         seen += piece
     return seen
+
+
+async def test_a_service_that_is_away_for_a_while(
+    start: Start, scripted_triton: TritonProcess, tmp_path: Path
+) -> None:
+    """It is said once, and all are marked in the end."""
+    write_class(tmp_path, rows_of(30, "[[delay_ms=300]]"))
+    async with start(scripted_triton, max_in_flight=5) as service:
+        port = int(service.base.rpartition(":")[2])
+        async with Proxy(port) as proxy:
+            shell = Shell(tmp_path, f"http://{proxy.address}")
+            process = await shell.start("evaluate", "class.csv", "-o", "marks.csv")
+            seen = await until_said(process, "10 of 30")
+            for _ in range(3):
+                before = proxy.connections
+                proxy.cut()
+                async with asyncio.timeout(WAIT_S):
+                    await proxy.until_connections(before + 1)
+            done = await shell.ended(process)
+    assert done.status == 0, done
+    assert 1 <= (seen + done.err).count("Trying again.") <= 3
+    assert "30 marked, 0 not" in done.err
 
 
 async def test_progress_in_a_log_is_a_few_lines(

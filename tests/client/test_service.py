@@ -173,13 +173,16 @@ async def test_an_answer_that_was_lost_when_the_run_ended(
         evaluation = Evaluation(client, items, state=state)
         async for _ in evaluation.run():
             pass
-        state.jobs[0].job_id = None
-        state.save()
+        lines = state.path.read_text().splitlines(keepends=True)
+        assert "taken" in lines.pop()
+        state.path.write_text("".join(lines) + '{"taken": "cut o')
         found = State.latest(service.base, "class.csv")
         again = Evaluation(client, items, state=found)
         async for _ in again.run():
             pass
         assert again.job_ids == evaluation.job_ids
+        assert found is not None
+        assert State.load(found.path).jobs == found.jobs
         assert [result.feedback for result in again.all_results()] == feedbacks(5)
         assert await job_count(service) == 1
 

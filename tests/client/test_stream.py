@@ -110,6 +110,18 @@ async def test_each_text_comes_once_and_in_order(name: str) -> None:
     assert final == End("completed", TOTAL, 0, 1.0)
 
 
+async def test_whoever_waits_is_told_why() -> None:
+    """In a sentence, the service's own where it gave one."""
+    told: list[str] = []
+    scripts: list[list[Step]] = [[RESET], [error(503, "storage_unavailable")], [STREAM_HEAD, WHOLE]]
+    async with Hostile(stream=scripts) as server:
+        await heard(server, on_wait=told.append)
+    assert len(told) == 2
+    assert all(words.endswith(" Trying again.") for words in told)
+    assert "does not answer" in told[0]
+    assert told[1].startswith("It is storage_unavailable.")
+
+
 async def test_it_resumes_behind_what_it_has() -> None:
     """A new connection names the last event that was heard whole."""
     async with Hostile(stream=SCRIPTS["ended in the middle of an event"]) as server:

@@ -172,7 +172,7 @@ async def test_a_cancel_does_not_wait_for_ever_for_a_worker_that_is_stopped(
         start(roles=API, database_timeout_s=1.0, **settings) as api,
         open_store(Settings(**settings)) as stopped,
     ):
-        await stopped.claims.beat("stopped", replace(IDLE, triton_loaded=True))
+        await stopped.claims.beat("stopped", replace(IDLE, triton_loaded=True), ())
         await until_ready(api)
         job_id = await api.submit(make_items(3))
         assert len(await stopped.claims.claim("stopped", max_jobs=5)) == 1
@@ -218,3 +218,29 @@ async def test_a_worker_that_has_no_job_any_more_lets_others_try_their_suspects(
             await until(not_isolating)
     finally:
         await database.close()
+
+
+async def test_a_database_that_is_away_for_longer_than_a_lease(
+    start: Start, scripted_triton: TritonProcess, own_postgres: PostgresServer
+) -> None:
+    """All workers have given their jobs up by then; when it is back, they are worked on to their ends."""
+    settings: dict[str, Any] = {"lease_s": 2.0, "database_timeout_s": 0.5, "poll_s": 0.2}
+    url = own_postgres.create_database()
+    async with start(scripted_triton, database_url=url, **settings) as client:
+        job_id = await client.submit(make_items(12, "[[delay_ms=4000]]"))
+
+        async def working() -> bool:
+            return bool(client.service.drain.in_flight)
+
+        async def given_up() -> bool:
+            return not client.service.drain.in_flight
+
+        await until(working)
+        own_postgres.pause()
+        try:
+            await until(given_up)
+        finally:
+            own_postgres.resume()
+        heard = await client.stream(job_id)
+    assert heard.final["status"] == "completed"
+    assert (heard.final["total_processed"], heard.final["failed_items"]) == (12, 0)

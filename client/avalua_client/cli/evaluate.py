@@ -63,7 +63,7 @@ class Run:
         return self._finish(outcome)
 
     async def _evaluate(self, reading: Reading) -> Outcome:
-        async with AvaluaClient(self.url, self.api_key) as client:
+        async with AvaluaClient(self.url, self.api_key, on_wait=self._waits) as client:
             # Tried once: a wrong address is said at once, and not after a long wait.
             if notice := (await client.health()).get("notice"):
                 say(f"NOTE: {notice}")
@@ -109,6 +109,10 @@ class Run:
         assert self.line is not None
         assert self.evaluation is not None
         self.line.show(len(self.evaluation.results))
+
+    def _waits(self, why: str) -> None:
+        if self.line is not None:
+            self.line.wait(why)
 
     def _finish(self, outcome: Outcome) -> int:
         assert self.state is not None

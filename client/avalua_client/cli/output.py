@@ -51,9 +51,11 @@ class ProgressLine:
         self._first: int | None = None
         self._watched = sys.stderr.isatty()
         self._shown = -1
+        self._waiting = False
 
     def show(self, done: int) -> None:
         """``done`` texts have a result."""
+        self._waiting = False
         if self._first is None:
             # What an earlier run had finished says nothing of the rate.
             self._first, self._begun = done, time.monotonic()
@@ -65,6 +67,13 @@ class ProgressLine:
         if step > self._shown:
             self._shown = step
             say(self._words(done))
+
+    def wait(self, why: str) -> None:
+        """Nothing comes at the moment, and why: once until something comes again."""
+        if not self._waiting:
+            self._waiting = True
+            self.end()
+            say(why)
 
     def end(self) -> None:
         """What follows begins on a line of its own."""

@@ -83,6 +83,7 @@ REFUSED = {
     "an unknown option": ("/tables?colum=B", CLASS, CSV, 400, "invalid_table_option"),
     "an unknown priority": ("/evaluate?priority=now", CLASS, CSV, 400, "invalid_table_option"),
     "an unknown encoding": ("/tables?encoding=klingon", CLASS, CSV, 422, "unknown_encoding"),
+    "an option beside JSON": ("/evaluate?sheet=x", b"{}", "application/json", 400, "invalid_table_option"),
     "no workbook": ("/tables", CLASS, XLSX, 422, "damaged_workbook"),
     "a bomb": ("/evaluate", workbooks.bomb(), XLSX, 413, "workbook_too_large"),
     "no course": ("/evaluate", b"id;resposta\n1;2\n", CSV, 422, "missing_column"),

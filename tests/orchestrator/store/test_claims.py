@@ -83,7 +83,7 @@ async def test_a_lapsed_lease_is_taken_over_and_its_holder_writes_nothing(
     assert caught.value.job_ids == {first.job.id}
     assert await stores[1].reading.events(first.job.id, 0) == []
     assert await stores[0].reading.job(first.job.id) == first.job
-    beat = await stores[0].claims.beat("a", IDLE)
+    beat = await stores[0].claims.beat("a", IDLE, [first.job.id])
     assert beat.held == {}
 
 
@@ -91,47 +91,57 @@ async def test_a_heartbeat_keeps_a_claim(stores: tuple[Store, Store]) -> None:
     """And says which jobs are still one's own, and which are to be cancelled."""
     job = await create(stores[0])
     claimed = await claim(stores[0], "a")
-    await stores[0].claims.beat("a", IDLE)
+    await stores[0].claims.beat("a", IDLE, [job.id])
     assert await stores[1].claims.claim("b", max_jobs=10) == []
     asked = await stores[1].claims.request_cancel(job.id)
     assert asked is not None
     assert asked.status is Status.QUEUED
-    beat = await stores[0].claims.beat("a", IDLE)
+    beat = await stores[0].claims.beat("a", IDLE, [job.id])
     assert beat.held == {claimed.job.id: True}
+
+
+async def test_a_claim_that_its_worker_does_not_know_is_given_back(stores: tuple[Store, Store]) -> None:
+    """Of a job that it gave up, or never heard that it got: else it would be nobody's for ever."""
+    await create(stores[0])
+    first = await claim(stores[0], "a")
+    beat = await stores[0].claims.beat("a", IDLE, ["another job"])
+    assert beat.held == {}
+    second = await claim(stores[1], "b")
+    assert (second.job.id, second.epoch) == (first.job.id, first.epoch + 1)
 
 
 async def test_the_places_of_all_workers_are_never_more_than_there_are(stores: tuple[Store, Store]) -> None:
     """A second worker gets its half only once the first one has given it back."""
-    first = await stores[0].claims.beat("a", IDLE)
+    first = await stores[0].claims.beat("a", IDLE, ())
     assert first.places == 16 or not stores[0].shared
     if not stores[0].shared:
         return
-    second = await stores[1].claims.beat("b", IDLE)
+    second = await stores[1].claims.beat("b", IDLE, ())
     assert (second.places, second.settled) == (1, False)
-    first = await stores[0].claims.beat("a", replace(IDLE, places=16, in_flight=16))
+    first = await stores[0].claims.beat("a", replace(IDLE, places=16, in_flight=16), ())
     assert first.places == 8
     assert not first.settled
-    assert (await stores[1].claims.beat("b", replace(IDLE, places=1))).places == 1
-    await stores[0].claims.beat("a", replace(IDLE, places=8, in_flight=8))
-    assert (await stores[1].claims.beat("b", replace(IDLE, places=1))).places == 8
+    assert (await stores[1].claims.beat("b", replace(IDLE, places=1), ())).places == 1
+    await stores[0].claims.beat("a", replace(IDLE, places=8, in_flight=8), ())
+    assert (await stores[1].claims.beat("b", replace(IDLE, places=1), ())).places == 8
 
 
 async def test_one_worker_at_a_time_isolates(stores: tuple[Store, Store]) -> None:
     """The next one may when the first is done, or has not been heard of for a lease."""
     wants = replace(IDLE, wants_isolation=True)
-    assert (await stores[0].claims.beat("a", wants)).may_isolate
+    assert (await stores[0].claims.beat("a", wants, ())).may_isolate
     if not stores[0].shared:
         return
-    assert not (await stores[1].claims.beat("b", wants)).may_isolate
-    assert (await stores[0].claims.beat("a", wants)).may_isolate
+    assert not (await stores[1].claims.beat("b", wants, ())).may_isolate
+    assert (await stores[0].claims.beat("a", wants, ())).may_isolate
     await execute(stores[0], "UPDATE workers SET beat_at = 1 WHERE id = 'a'")
-    assert (await stores[1].claims.beat("b", wants)).may_isolate
+    assert (await stores[1].claims.beat("b", wants, ())).may_isolate
 
 
 async def test_all_processes_know_of_all_workers(stores: tuple[Store, Store]) -> None:
     """Those that have been heard of within a lease."""
     assert (await stores[1].claims.fleet()).workers == 0
-    await stores[0].claims.beat("a", replace(IDLE, in_flight=5))
+    await stores[0].claims.beat("a", replace(IDLE, in_flight=5), ())
     fleet = await stores[1].claims.fleet()
     assert (fleet.workers, fleet.triton_up, fleet.triton_loaded, fleet.in_flight) == (1, True, True, 5)
     await stores[0].claims.leave("a")

@@ -68,7 +68,7 @@ async def test_a_database_that_no_longer_answers_is_unavailable_in_time(own_post
                 began = time.monotonic()
                 tries = await asyncio.gather(
                     store.committing.commit([change]),
-                    store.claims.beat("a", IDLE),
+                    store.claims.beat("a", IDLE, ()),
                     create(store),
                     *(store.reading.job(claimed.job.id) for _ in range(12)),
                     store.purge.step(store.clock.now(), 3600),
