@@ -38,6 +38,7 @@ GENERIC = frozenset({"text", "texto", "codi", "codigo", "code", "numero", "numbe
 """What a heading may begin with that is about something else: ``Text de la pregunta``, ``Codi postal``."""
 MODEL = frozenset({"correcta", "correcte", "correcto", "correct", "esperada", "expected", "model", "modelo"})
 """Words of headings over answers that no student wrote."""
+MAX_HEADING_CHARS = 300
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _LETTERS = re.compile(r"[A-Za-z]{1,3}")
 
@@ -55,7 +56,8 @@ class Columns:
 
 def plain(heading: object) -> str:
     """A heading in small letters, without accents and signs: ``Resposta de l'alumne:`` and such."""
-    decomposed = unicodedata.normalize("NFKD", str(heading or "")).casefold()
+    # Decomposing takes the square of the length of some texts; a cell may be long, a heading is not.
+    decomposed = unicodedata.normalize("NFKD", str(heading or "")[:MAX_HEADING_CHARS]).casefold()
     kept = [sign if sign.isalnum() else " " for sign in decomposed if not unicodedata.combining(sign)]
     return " ".join("".join(kept).split())
 

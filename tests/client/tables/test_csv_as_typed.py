@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,17 @@ def test_undoing_guards_takes_linear_time() -> None:
         started = time.process_time()
         unguarded("x" + piece * 100_000)
         assert time.process_time() - started < 5, piece
+
+
+@pytest.mark.parametrize("piece", ["\u0301\u0323", '"\n', '"a\n";', "\ufdfa", ";", " ", '""\n', "·l", "é’"])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_reading_takes_linear_time(piece: str, encoding: str) -> None:
+    """Whatever stands in the first rows, where headings and separators are looked for."""
+    data = (f"{piece * (90_000 // len(piece))}\n" * 20).encode(encoding, "replace")
+    started = time.process_time()
+    with suppress(TableError):
+        read(data)
+    assert time.process_time() - started < 20
 
 
 def test_a_title_above_comes_back_without_guards() -> None:
