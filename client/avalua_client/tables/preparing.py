@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from avalua_client.tables.headings import Columns
 from avalua_client.tables.table import Cell, Table, TableError, blank, letter
+
+ERROR = re.compile(r"#[A-ZÀ-Ü¡¿/0]{2,12}[!?]|#N/[AD]|Err:[0-9]{3}")
+"""What spreadsheets show instead of a value, and write to a CSV as if it were one."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,10 @@ def _longer(table: Table) -> set[int]:
 
 def _problem(table: Table, columns: Columns, place: int, number: int) -> Problem | None:
     for column in _used(columns):
-        if (place, column) in table.unreadable:
-            why = table.unreadable[place, column]
+        why = table.unreadable.get((place, column))
+        if why is None and ERROR.fullmatch(str(table.value(place, column)).strip()):
+            why = f"shows {table.value(place, column)}"
+        if why is not None:
             name = letter(column)
             return Problem(
                 number, name, "unreadable_cell", f"Cell {name}{number} is not known ({why}): type its value."

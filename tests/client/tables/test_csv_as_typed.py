@@ -78,6 +78,16 @@ def test_a_text_cut_at_a_separator_is_no_item() -> None:
     assert (len(found.items), found.problems) == (3, [])
 
 
+@pytest.mark.parametrize("shown", ["#N/A", "#¡VALOR!", "#REF!", "#DIV/0!"])
+def test_errors_of_a_spreadsheet_are_no_answers(shown: str) -> None:
+    """A CSV keeps what a formula showed, and nothing of the formula."""
+    _, found = prepared(f"{HEAD}1;3r;x;a\n2;3r;x;{shown}\n3;3r;x;{shown} surt\n")
+    assert [item["id_alumno"] for item in found.items] == ["1", "3"]
+    assert [(problem.row, problem.column, problem.code) for problem in found.problems] == [
+        (3, "D", "unreadable_cell")
+    ]
+
+
 @pytest.mark.parametrize(
     "rows",
     ['1;3r;x;a\n2;3r;x;"b\n3;3r;x;c\n4;3r;x;"d"\n5;3r;x;e\n', '1;3r;x;a\n2;3r;x;"b\n', '1;3r;x;a\n\n"b\n\n'],

@@ -212,7 +212,7 @@ def test_it_is_refused_in_one_sentence(name: str) -> None:
 def test_limits_of_time_and_memory_end_the_reader() -> None:
     """In one sentence, too."""
     content = workbooks.plain([HEAD, *[ROW] * 3000])
-    for limits in (Limits(seconds=0.05), Limits(memory_bytes=60 << 20)):
+    for limits in (Limits(seconds=0.05), Limits(memory_bytes=16 << 20)):
         with pytest.raises(TableError) as refused:
             read(content, limits=limits)
         assert refused.value.code == "workbook_too_large"

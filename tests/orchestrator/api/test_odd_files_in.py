@@ -49,10 +49,10 @@ MARKS = "\u0301\u0323" * 45_000
 FILES = {
     "marks over marks": ("/tables", f"{MARKS}\n".encode() * 20, CSV, 200),
     "a slow codec": ("/tables?encoding=punycode", b"a" * 2_000_000, CSV, 422),
-    "half a character in the address": ("/tables?curso=%ED%A0%80", b"resposta\na\n", CSV, (200, 400, 422)),
+    "half a character in the address": ("/tables?curso=%ED%A0%80", b"resposta\na\n", CSV, 200),
     "a character set in the type": ("/tables", "resposta\nAixò\n".encode("cp1252"), f"{CSV}; charset=x", 200),
     "one column of commas": ("/tables?curso=3r&consigna=Que", b"resposta\na, b, c\n", CSV, 200),
-    "NUL": ("/tables", b"resposta\na\0b\n", CSV, (200, 422)),
+    "NUL": ("/tables", b"resposta\na\0b\n", CSV, 422),
     "many quotes": ("/tables", b'"' * 2_000_000, CSV, 422),
     "many cells": ("/tables", b";" * 2_000_000 + b"a", CSV, 413),
     "no name": ("/tables?=x", b"resposta\na\n", CSV, 400),
@@ -75,7 +75,7 @@ async def test_it_is_answered_at_once(start: Start, scripted_triton: TritonProce
         )
         assert time.monotonic() - started < 15
         again = await client.call("POST", "/tables", data=b"resposta\na\n", headers={"Content-Type": CSV})
-    assert status in (expected if isinstance(expected, tuple) else (expected,)), answer
+    assert status == expected, answer
     assert status == 200 or "\n" not in answer["error"]
     assert again[0] == 200
 
