@@ -1,8 +1,10 @@
 """Every word by which a program can tell why a request was refused. More may come; none of these goes."""
 
-from typing import Final
+from typing import Final, Literal, cast, get_args
 
-ERRORS: Final = (
+from avalua_client.tables.table import TableError
+
+ErrorCode = Literal[
     "bad_request",
     "body_timeout",
     "body_too_large",
@@ -59,5 +61,11 @@ ERRORS: Final = (
     "unsupported_workbook",
     "workbook_too_large",
     "wrong_encoding",
-)
+]
+ERRORS: Final[tuple[ErrorCode, ...]] = get_args(ErrorCode)
 ROW_PROBLEMS: Final = ("empty_cell", "not_an_item", "unreadable_cell")
+
+
+def code_of(error: TableError) -> ErrorCode:
+    """The word of what is wrong with a file. A test holds that none is missing above."""
+    return cast(ErrorCode, error.code)

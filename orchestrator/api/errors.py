@@ -8,6 +8,7 @@ import orjson
 import structlog
 from aiohttp import web
 
+from orchestrator.api.codes import ErrorCode
 from orchestrator.errors import (
     AvaluaError,
     DrainingError,
@@ -34,7 +35,7 @@ class ApiError(Exception):
     def __init__(
         self,
         status: HTTPStatus,
-        code: str,
+        code: ErrorCode,
         message: str,
         details: Any = None,
         headers: Mapping[str, str] | None = None,
@@ -161,4 +162,7 @@ def from_aiohttp(request: web.BaseRequest, error: web.HTTPException) -> ApiError
             return ApiError(HTTPStatus.EXPECTATION_FAILED, "expectation_failed", message)
         case _:
             status = HTTPStatus(error.status)
-            return ApiError(status, status.phrase.lower().replace(" ", "_"), f"{status.phrase}.")
+            code: ErrorCode = (
+                "internal_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "bad_request"
+            )
+            return ApiError(status, code, f"{status.phrase}.")

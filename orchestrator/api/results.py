@@ -13,6 +13,7 @@ from aiohttp import web
 
 from avalua_client.tables.locales import POINT, Locale, find_locale
 from avalua_client.tables.table import Cell, TableError
+from orchestrator.api.codes import ErrorCode, code_of
 from orchestrator.api.errors import RETRY_AFTER_S, ApiError, job_expired
 from orchestrator.api.exports import columns
 from orchestrator.api.exports.formats import MEDIA_TYPES, find_format
@@ -71,7 +72,7 @@ def _locale(name: str) -> Locale:
     try:
         return find_locale(name)
     except TableError as error:
-        raise ApiError(HTTPStatus.BAD_REQUEST, error.code, error.message, error.details) from None
+        raise ApiError(HTTPStatus.BAD_REQUEST, code_of(error), error.message, error.details) from None
 
 
 @asynccontextmanager
@@ -107,7 +108,7 @@ def _no_file() -> ApiError:
     return _later("storage_unavailable", "No file can be made; try again later, or take JSON.")
 
 
-def _later(code: str, message: str) -> ApiError:
+def _later(code: ErrorCode, message: str) -> ApiError:
     headers = {"Retry-After": str(RETRY_AFTER_S)}
     return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, code, message, headers=headers)
 

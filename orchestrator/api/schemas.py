@@ -71,7 +71,8 @@ class EvaluateRequest(BaseModel):
 
     items: list[ItemIn] = Field(min_length=1)
     priority: Annotated[Priority, Field(strict=False)] = Field(
-        Priority.NORMAL, description="The job's share while several run: interactive 4, normal 2, bulk 1."
+        Priority.NORMAL,
+        description="The job's share while several run: interactive 4, normal (without it) 2, bulk 1.",
     )
 
 

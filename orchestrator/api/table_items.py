@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from avalua_client.tables import Limits, Prepared, Table, TableError, find_columns, prepare, read
+from orchestrator.api.codes import code_of
 from orchestrator.api.errors import ApiError
 from orchestrator.api.schemas import MAX_PROBLEMS, parse_request
 from orchestrator.api.table_options import TableOptions
@@ -91,4 +92,4 @@ def preview(table: Table, options: TableOptions) -> bytes:
 def as_api_error(error: TableError) -> ApiError:
     too_large = error.code in TOO_LARGE
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else HTTPStatus.UNPROCESSABLE_ENTITY
-    return ApiError(status, error.code, error.message, dict(error.details) or None)
+    return ApiError(status, code_of(error), error.message, dict(error.details) or None)

@@ -7,7 +7,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from orchestrator.jobs import TERMINAL
-from orchestrator.jobs.codes import ITEM_ERRORS
+from orchestrator.jobs.item_errors import ITEM_ERRORS
 
 # Every code that we and our models give an item that failed or is tried again. A message from outside may
 # quote a text, and what looks like a code in it must not become a label.

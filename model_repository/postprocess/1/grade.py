@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from degenerate import is_degenerate
+from item_errors import ItemErrorCode
 
 NO_MARK = -1
 MAX_DIGITS = 18
@@ -27,7 +28,7 @@ class _UnreadableError(ValueError):
     """Not one JSON object as it must be. Its text is the sentence for the teacher."""
 
 
-def failed(code: str, sentence: str) -> Grade:
+def failed(code: ItemErrorCode, sentence: str) -> Grade:
     return Grade(NO_MARK, "", sentence, code)
 
 

@@ -16,11 +16,10 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from confidence import NOT_KNOWN, read_confidence, read_threshold
+from flags import LOW_CONFIDENCE, UNCHECKED
 from grade import NO_MARK, read_output
 from notes import open_notes
 
-UNCHECKED = "unchecked"
-"""The flag of an item of which nothing is known, such as one whose request had no id."""
 UNKNOWN_SHARE = -1.0
 
 
@@ -65,7 +64,7 @@ class TritonPythonModel:
         if grade.nota != NO_MARK:
             sure = read_confidence(first(request, "logprobs").decode("utf-8", errors="replace"), grade.nota)
         low = 0 <= sure.confidence < self._low_confidence
-        flags = [*(note.flags if note else [UNCHECKED]), *(["low_confidence"] if low else [])]
+        flags = [*(note.flags if note else [UNCHECKED]), *([LOW_CONFIDENCE] if low else [])]
         return pb_utils.InferenceResponse(
             output_tensors=[
                 pb_utils.Tensor("nota", np.array([grade.nota], dtype=np.int32)),

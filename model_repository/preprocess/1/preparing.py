@@ -17,6 +17,7 @@ import flags
 from control import Neutralizer
 from copying import copied, sources
 from folding import Seen
+from item_errors import ItemErrorCode
 from normalising import DAMAGED, fold_repeats, is_blank, normalise
 from orders import instruction_like
 from template import FIELDS, Template
@@ -30,7 +31,10 @@ _USUAL_CHARS = 4
 """In a token. So much of a text is tried first, and more only where it turns out to fit."""
 _RAW = 4
 """A text beyond so many times what the model could read is measured by its beginning."""
-_TEACHERS = {"curso": ("course_too_long", "course"), "consigna": ("assignment_too_long", "assignment")}
+_TEACHERS: dict[str, tuple[ItemErrorCode, str]] = {
+    "curso": ("course_too_long", "course"),
+    "consigna": ("assignment_too_long", "assignment"),
+}
 
 
 class Tokens(Protocol):
@@ -47,7 +51,7 @@ class Tokens(Protocol):
 class RefusedError(Exception):
     """The item can't be graded, however often it is tried: a code, and a sentence for the teacher."""
 
-    def __init__(self, code: str, sentence: str) -> None:
+    def __init__(self, code: ItemErrorCode, sentence: str) -> None:
         super().__init__(f"[{code}] {sentence}")
         self.code, self.sentence = code, sentence
 

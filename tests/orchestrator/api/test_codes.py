@@ -12,9 +12,12 @@ import pytest
 from orchestrator.api.codes import ERRORS, ROW_PROBLEMS
 from orchestrator.api.openapi import build_openapi
 from orchestrator.config import Settings
-from orchestrator.jobs.codes import FLAGS, ITEM_ERRORS
+from orchestrator.jobs import flags
+from orchestrator.jobs.flags import FLAGS
+from orchestrator.jobs.item_errors import ITEM_ERRORS
 from testkit.triton import ROOT
 
+NAMED_IN = ("codes.py", "item_errors.py", "flags.py")
 CODE = re.compile(r"[a-z]+(?:_[a-z]+)+|truncated|unchecked")
 BY_FORMAT = {"too_many_rows", "too_many_columns", "too_many_cells"}
 """Put together from a word in the reader of workbooks."""
@@ -25,7 +28,7 @@ SCHEMAS = DESCRIPTION["components"]["schemas"]
 def sources(*folders: str) -> Iterator[ast.Module]:
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            if path.name not in ("codes.py", "components.py"):
+            if path.name not in NAMED_IN and "components" not in path.parts:
                 yield ast.parse(Path(path).read_text(encoding="utf-8"))
 
 
@@ -51,6 +54,13 @@ def texts(trees: Iterable[ast.Module]) -> set[str]:
     }
 
 
+def names(trees: Iterable[ast.Module]) -> set[str]:
+    """All names that are read, also those of a module."""
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    plain = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    return plain | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
 def test_errors_of_requests() -> None:
     """What is raised is named, and what is named is raised."""
     api = given(sources("orchestrator/api"), "ApiError", "_later")
@@ -70,16 +80,18 @@ def test_errors_of_items() -> None:
 
 
 def test_flags() -> None:
-    """So it is with flags."""
-    names = ("preprocess/1/flags.py", "postprocess/1/model.py")
-    trees = [ast.parse((ROOT / "model_repository" / name).read_text(encoding="utf-8")) for name in names]
-    assert {text for text in texts(trees) if text in FLAGS} == set(FLAGS)
-    constants = {
-        node.value.value
-        for node in trees[0].body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-    }
-    assert constants <= set(FLAGS)
+    """So it is with flags, which are given by the names of their constants alone."""
+    words = {name: word for name, word in vars(flags).items() if name.isupper() and isinstance(word, str)}
+    assert set(words.values()) == set(FLAGS)
+    trees = list(sources("model_repository/preprocess/1", "model_repository/postprocess/1"))
+    assert names(trees) >= set(words)
+    assert not texts(trees) & (set(FLAGS) - set(ITEM_ERRORS))
+
+
+@pytest.mark.parametrize("name", ["flags", "item_errors"])
+def test_triton_and_the_orchestrator_share_one_list(name: str) -> None:
+    for folder in ("orchestrator/jobs", "model_repository/postprocess/1"):
+        assert (ROOT / folder / f"{name}.py").resolve() == ROOT / f"model_repository/preprocess/1/{name}.py"
 
 
 def test_all_of_them_are_described() -> None:

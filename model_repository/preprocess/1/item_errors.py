@@ -1,8 +1,13 @@
-"""Every word by which a program can tell what became of a text. More may come; none of these goes."""
+"""Every word by which a program can tell why a text has no mark. More may come; none of these goes.
 
-from typing import Final
+Whatever gives such a word uses this very file (links in the folders of postprocess and the orchestrator).
+"""
 
-ITEM_ERRORS: Final = (
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+ItemErrorCode = Literal[
     # before Triton, and when it fails
     "blank_answer",
     "inference_error",
@@ -28,13 +33,5 @@ ITEM_ERRORS: Final = (
     "missing_field",
     "nota_out_of_range",
     "output_truncated",
-)
-FLAGS: Final = (
-    "truncated",
-    "instruction_like",
-    "control_tokens",
-    "copied_prompt",
-    "damaged_text",
-    "low_confidence",
-    "unchecked",
-)
+]
+ITEM_ERRORS: Final[tuple[ItemErrorCode, ...]] = get_args(ItemErrorCode)
