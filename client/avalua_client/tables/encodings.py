@@ -55,7 +55,7 @@ def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
     if guessed := _without_mark(data[:SAMPLE_BYTES]):
         return data.decode(guessed, "replace"), guessed
     sample = data[:SAMPLE_BYTES]
-    if len(sample.translate(None, CONTROLS)) < (1 - MANY) * len(sample):
+    if len(sample) - len(sample.translate(None, CONTROLS)) > 2 + MANY * len(sample):
         raise TableError("not_text", "The file is no text: save it as CSV or XLSX, and try again.")
     try:
         return data.decode("utf-8"), "utf-8"

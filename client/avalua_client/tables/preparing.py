@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from avalua_client.tables.headings import Columns
+from avalua_client.tables.headings import Columns, plain
 from avalua_client.tables.table import Cell, Table, TableError, blank, letter
 
 ERROR = re.compile(r"#[A-ZÀ-Ü¡¿/0]{2,12}[!?]|#N/[AD]|Err:[0-9]{3}")
@@ -85,6 +85,8 @@ def text(cell: Cell) -> str:
         return str(cell).upper()
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
         return str(int(cell))
+    if isinstance(cell, float):
+        return f"{cell:.15g}"  # a spreadsheet has no more digits, and shows 0.3 for 0.1 + 0.2
     return str(cell)
 
 
@@ -113,6 +115,9 @@ def _problem(table: Table, columns: Columns, place: int, number: int) -> Problem
             return Problem(
                 number, name, "unreadable_cell", f"Cell {name}{number} is not known ({why}): type its value."
             )
+    used = _used(columns)
+    if len(used) > 1 and all(plain(table.value(place, one)) == plain(table.columns[one]) for one in used):
+        return Problem(number, None, "not_an_item", "The row repeats the headings: it was left out.")
     needed = [(name, getattr(columns, name)) for name in ("curso", "consigna")]
     missing = [
         (name, column) for name, column in needed if column is not None and blank(table.value(place, column))

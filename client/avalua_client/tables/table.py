@@ -59,8 +59,9 @@ class Table:
     """Rows as they were, each as long as ``columns``.
 
     ``preamble`` are the rows above the headings. ``shown`` has what the eye sees in a cell, by (place in
-    ``rows``, column), where the cell itself is empty: a part of a merged one. ``unreadable`` has, the same
-    way, why a cell's value is not known. ``notes`` are for people.
+    ``rows``, column), where the cell itself holds something else: nothing, as a part of a merged one, or the
+    number behind ``50%``. ``unreadable`` has, the same way, why a cell's value is not known. ``notes`` are
+    for people.
     """
 
     columns: tuple[str, ...]
@@ -74,8 +75,7 @@ class Table:
 
     def value(self, row: int, column: int) -> Cell:
         """What the eye sees there."""
-        found = self.rows[row][column]
-        return self.shown.get((row, column)) if found is None or found == "" else found
+        return self.shown.get((row, column), self.rows[row][column])
 
 
 def blank(cell: Cell) -> bool:

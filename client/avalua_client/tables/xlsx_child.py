@@ -12,6 +12,7 @@ import sys
 import warnings
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
+from math import isfinite
 from typing import Any
 
 TOKEN = re.compile(
@@ -20,6 +21,7 @@ TOKEN = re.compile(
 ESCAPED = re.compile(r"_x005F(_x[0-9A-Fa-f]{4}_)|_x(00[01][0-9A-Fa-f])_")
 """Control characters as Excel writes them, and typed text that looks so. Of a shared string openpyxl drops
 what tells one from the other."""
+PERCENT = re.compile(r"0(\.0+)?%")
 EXACT = 10**15
 """What spreadsheets compute with has no more digits; what has more is a code of digits."""
 TIME_OF_DAY = re.compile(r"[hHsS]|AM/PM")
@@ -53,7 +55,7 @@ def limit(wishes: dict[str, Any]) -> None:
 
 def read(data: bytes, wishes: dict[str, Any]) -> dict[str, Any]:
     """The rows of one sheet, and what is to be said of it."""
-    import openpyxl  # noqa: PLC0415  under the limits
+    import openpyxl  # noqa: PLC0415
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -70,7 +72,7 @@ def read(data: bytes, wishes: dict[str, Any]) -> dict[str, Any]:
     height, width = max(row for row, _ in cells), max(column for _, column in cells)
     check(height, width, wishes)
     rows: list[list[Any]] = [[] for _ in range(height)]
-    unreadable = []
+    unreadable, shown = [], []
     for (row, column), cell in sorted(cells.items()):
         line = rows[row - 1]
         line.extend([None] * (column - 1 - len(line)))
@@ -80,6 +82,8 @@ def read(data: bytes, wishes: dict[str, Any]) -> dict[str, Any]:
         if cell.data_type == "e":
             unreadable.append([row - 1, column - 1, f"shows {value}"])
         line.append(value)
+        if (percent := PERCENT.fullmatch(cell.number_format)) and isinstance(value, (int, float)):
+            shown.append([row - 1, column - 1, f"{value:.{len(percent[1] or '.') - 1}%}"])
     unreadable += [
         [row - 1, column - 1, "a formula whose value the file doesn't hold"]
         for row, column in formulas(data, chosen.title)
@@ -103,7 +107,7 @@ def read(data: bytes, wishes: dict[str, Any]) -> dict[str, Any]:
         "sheets": [sheet.title for sheet in sheets],
         "heads": [[sheet.title, head(sheet)] for sheet in sheets[:MAX_SHEETS] if sheet._cells],
         "rows": rows,
-        "shown": merged(chosen, rows),
+        "shown": shown + merged(chosen, rows),
         "unreadable": unreadable,
         "notes": notes,
     }
@@ -170,7 +174,7 @@ def plain(cell: Any) -> Any:
         return shown
     if isinstance(value, int) and abs(value) >= EXACT:
         return str(value)
-    return value if isinstance(value, (int, float)) else str(value)
+    return value if isinstance(value, (int, float)) and isfinite(value) else str(value)
 
 
 def with_zeros(value: int, number_format: str) -> str:
@@ -225,6 +229,9 @@ def formulas(data: bytes, title: str) -> list[tuple[int, int]]:
 
 def main() -> None:
     wishes = json.loads(sys.argv[1])
+    sys.path[:] = wishes["path"]
+    import openpyxl  # noqa: F401, PLC0415  before the limits, which are for what a file makes of it
+
     limit(wishes)
     try:
         answer = read(sys.stdin.buffer.read(), wishes)

@@ -19,6 +19,8 @@ CHILD = Path(__file__).with_name("xlsx_child.py")
 FREE_BYTES = 4 << 20
 """A small workbook may unpack to this, whatever its ratio."""
 OLE = b"\xd0\xcf\x11\xe0"
+NEEDED = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""Of the environment, which may hold keys that are none of a stranger's file's business."""
 MAX_PARTS = 2000
 MAX_TOLD = 5
 SAVE = "open it in a spreadsheet, save it as XLSX anew, and try again"
@@ -90,11 +92,13 @@ def _ask_child(data: bytes, sheet: str | None, limits: Limits) -> Any:
         "max_columns": limits.max_columns,
         "max_cells": limits.max_cells,
         "max_cell_chars": limits.max_cell_chars,
+        "path": [str(Path(place).resolve()) for place in sys.path if place],  # wherever openpyxl is installed
     }
     command = [sys.executable, "-I", str(CHILD), json.dumps(wishes)]
     try:
         # NumPy, which openpyxl imports where it is, would take address space for a thread on each processor.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment |= {name: os.environ[name] for name in NEEDED if name in os.environ}
         done = subprocess.run(
             command, input=data, capture_output=True, timeout=2 * limits.seconds, check=False, env=environment
         )

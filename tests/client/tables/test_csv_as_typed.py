@@ -78,6 +78,17 @@ def test_a_text_cut_at_a_separator_is_no_item() -> None:
     assert (len(found.items), found.problems) == (3, [])
 
 
+def test_headings_that_are_repeated_are_no_student() -> None:
+    """As between two files that were joined, or two pages."""
+    _, found = prepared(f"{HEAD}1;3r;x;a\n{HEAD.upper()}2;3r;x;b\n")
+    assert [item["id_alumno"] for item in found.items] == ["1", "2"]
+    assert [(problem.row, problem.code) for problem in found.problems] == [(3, "not_an_item")]
+
+
+def test_an_end_of_file_of_dos_is_text() -> None:
+    assert answers(f"{HEAD}1;3r;x;a\n\x1a") == ["a"]
+
+
 @pytest.mark.parametrize("shown", ["#N/A", "#¡VALOR!", "#REF!", "#DIV/0!"])
 def test_errors_of_a_spreadsheet_are_no_answers(shown: str) -> None:
     """A CSV keeps what a formula showed, and nothing of the formula."""

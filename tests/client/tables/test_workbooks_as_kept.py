@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import datetime
 import io
+import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from avalua_client.tables import Cell, Limits, TableError, find_columns, prepare, read, write
 from tests.client.tables import workbooks
 from tests.client.tables.workbooks import HEAD, ROW, rewritten, workbook
 
+ROOT = Path(__file__).parents[3]
 SHEET = "xl/worksheets/sheet1.xml"
 
 
@@ -81,6 +87,43 @@ def test_dates_and_durations() -> None:
     found = prepare(table, find_columns(table.columns))
     assert [problem.column for problem in found.problems] == ["A"]
     assert "A4" in found.problems[0].message
+
+
+def test_answers_that_are_numbers() -> None:
+    """Their text is what can be seen; they stay numbers in what is written."""
+
+    def fill(book: Any, sheet: Any) -> None:
+        sheet.write_row(0, 0, HEAD)
+        for place, (number, number_format) in enumerate(
+            [(0.5, "0%"), (0.125, "0.00%"), (0.1 + 0.2, "General"), (3, "General"), (1234567, "0")], start=1
+        ):
+            sheet.write_row(place, 0, ROW[:3])
+            sheet.write_number(place, 3, number, book.add_format({"num_format": number_format}))
+
+    table = read(workbook(fill), name="x.xlsx")
+    found = prepare(table, find_columns(table.columns))
+    assert [item["respuesta"] for item in found.items] == ["50%", "12.50%", "0.3", "3", "1234567"]
+    assert table.rows[0][3] == 0.5
+    assert read(write(table, {}, kind="xlsx"), name="x.xlsx").rows[0][3] == 0.5
+
+
+def test_it_is_read_wherever_the_library_is() -> None:
+    """Also where only PYTHONPATH or a person's own folder has it; no key of the environment is passed on."""
+    program = (
+        "import os, subprocess, sys; from avalua_client.tables import read, xlsx_reading as reading\n"
+        "run, seen = subprocess.run, []\n"
+        "reading.subprocess.run = lambda *a, **k: (seen.append(k['env']), run(*a, **k))[1]\n"
+        "print(read(sys.stdin.buffer.read(), name='x.xlsx').rows[0][0], 'AVALUA_API_KEY' in seen[0])"
+    )
+    libraries = Path(openpyxl.__file__).parents[1]
+    done = subprocess.run(
+        [getattr(sys, "_base_executable", sys.executable), "-c", program],
+        input=workbooks.plain([HEAD, ROW]),
+        capture_output=True,
+        check=True,
+        env={"PYTHONPATH": f"{ROOT}{os.pathsep}{libraries}", "AVALUA_API_KEY": "secret"},
+    )
+    assert done.stdout.split() == [b"A1", b"False"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "json", "ndjson"])
