@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any, Literal
 
 from avalua_client.tables.encodings import decode
@@ -34,7 +35,7 @@ def read_json(data: bytes, kind: Literal["json", "ndjson"], encoding: str | None
 
 def _list(text: str) -> list[Any]:
     try:
-        whole = json.loads(text, parse_constant=_no_constant)
+        whole = json.loads(text, parse_constant=_number, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise TableError("invalid_json", f"The file is no JSON: {_why(error)}.") from None
     if isinstance(whole, dict) and isinstance(whole.get("items"), list):
@@ -50,7 +51,7 @@ def _lines(text: str) -> list[Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                objects.append(json.loads(line, parse_constant=_no_constant))
+                objects.append(json.loads(line, parse_constant=_number, parse_float=_number))
             except (ValueError, RecursionError) as error:
                 raise TableError("invalid_json", f"Line {number} is no JSON: {_why(error)}.") from None
     return objects
@@ -62,9 +63,12 @@ def _why(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else "it holds what is no number"
 
 
-def _no_constant(name: str) -> None:
-    """JSON knows no NaN and no Infinity; Python does."""
-    raise ValueError(name)
+def _number(written: str) -> float:
+    """JSON knows no NaN and no Infinity; Python does, and makes one of 1e999."""
+    number = float(written)
+    if not isfinite(number):
+        raise ValueError(written)
+    return number
 
 
 def _cell(value: Any) -> Cell:
