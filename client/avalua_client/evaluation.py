@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -48,12 +48,14 @@ class Evaluation:
     """
 
     client: AvaluaClient
-    items: Sequence[bytes]
+    items: Sequence[bytes] = field(repr=False)
     priority: str | None = None
     state: State | None = None
     max_items: int = MAX_ITEMS
     max_body_bytes: int = MAX_BODY_BYTES
-    results: dict[int, Result] = field(default_factory=dict)
+    on_job: Callable[[str, int], None] | None = None
+    """Told of each job's id, and of how many items it has."""
+    results: dict[int, Result] = field(default_factory=dict, repr=False)
     job_ids: list[str] = field(default_factory=list)
     ended_early: str = ""
     """How a job ended that left texts without a result: ``cancelled`` or ``failed``."""
@@ -137,10 +139,15 @@ class Evaluation:
         job = await self.client.submit_encoded(
             [self.items[place] for place in places], self.priority, record.key
         )
-        self.job_ids.append(job.job_id)
+        self._has(job.job_id, len(places))
         if self.state is not None:
             self.state.confirm(record, job.job_id)
         return job.job_id
+
+    def _has(self, job_id: str, count: int) -> None:
+        self.job_ids.append(job_id)
+        if self.on_job is not None:
+            self.on_job(job_id, count)
 
     def _next(self, left: deque[int]) -> list[int]:
         places: list[int] = []
@@ -192,6 +199,6 @@ class Evaluation:
                 for place in known:
                     by_hash[self.state.hash(self.items[place])].append(place)
             else:
-                self.job_ids.append(record.job_id)
+                self._has(record.job_id, len(places))
                 waiting.append(_Part(record.job_id, places, record, resumed=True))
         return deque(sorted(place for places_left in by_hash.values() for place in places_left))

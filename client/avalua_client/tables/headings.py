@@ -21,6 +21,7 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({
         "id alumno", "id alumne", "id participante", "id participant", "id student", "student id", "id",
         "identificador", "identifier", "alumno", "alumne", "alumna", "participante", "participant", "student",
         "estudiant", "estudiante", "codi", "codigo", "code", "num", "numero", "number", "n",
+        "nom", "nombre", "name", "nom i cognoms", "nombre y apellidos", "full name", "nom complet",
     ),
     "curso": ("curso", "curs", "course", "grade", "nivell", "nivel", "level", "year", "curs escolar"),
     "consigna": (

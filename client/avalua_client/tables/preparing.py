@@ -31,7 +31,7 @@ class Prepared:
 def prepare(
     table: Table, columns: Columns, *, curso: str | None = None, consigna: str | None = None
 ) -> Prepared:
-    """The items of all rows that hold any. Empty rows, and such without a text beside others, are none.
+    """The items of all rows that hold any. Empty rows are none, nor are those without course and text.
 
     ``curso`` and ``consigna`` are for tables without such a column. A student without an id gets the row's
     number. A blank answer is an item, whose result says so. Raises TableError (``missing_column``).
@@ -47,7 +47,8 @@ def prepare(
     found = Prepared([], [], [])
     for place in range(len(table.rows)):
         number = table.row_numbers[place]
-        if all(blank(table.value(place, column)) for column in _used(columns)):
+        # A row that holds anything is a student's, also where only the answer's column is known.
+        if all(blank(table.value(place, column)) for column in range(len(table.columns))):
             continue
         problem = _problem(table, columns, place, number)
         if problem is not None:

@@ -207,6 +207,16 @@ def test_rows_that_are_no_items() -> None:
     ]
 
 
+def test_a_blank_answer_is_an_item_whatever_columns_are_known() -> None:
+    """A student without an answer must not be left out in silence."""
+    table = read(b"Grup;resposta\nB;be\nB;\n;\nB;x\n")
+    found = prepare(table, find_columns(table.columns), curso="3r", consigna="x")
+    assert [item["respuesta"] for item in found.items] == ["be", "", "x"]
+    assert found.rows == [0, 1, 3]
+    named = read(b"Nom i cognoms;resposta\nAnna;a\n")
+    assert find_columns(named.columns).id_alumno == 0
+
+
 def test_a_quote_that_swallows_rows_is_told() -> None:
     """One that is missing, and closed by that of a later row: where, so that it can be mended."""
     data = 'id;curs;pregunta;resposta\n1;3r;x;a\n2;3r;x;"b\n3;3r;x;c\n4;3r;x;"d"\n5;3r;x;e\n6;3r;x;f\n'
