@@ -122,7 +122,7 @@ def save(sheet: Sheet, results: Mapping[int, Result], target: Path, locale: str)
         by_row[places[problem.row]] = {"status": "not sent", "error": error}
     content = write(sheet.table, by_row, kind=kind_of(target), locale=locale)
     # Not by tempfile, whose files are their owner's alone: this one becomes an ordinary one.
-    made = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    made = target.with_name(f".{secrets.token_hex(4)}{target.suffix}")
     try:
         made.write_bytes(content)
         return _replace(made, target)

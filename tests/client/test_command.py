@@ -341,6 +341,34 @@ async def test_what_is_there_is_not_replaced_unasked(
     assert "Resposta: Mot1" in (tmp_path / "marks.csv").read_text("utf-8-sig")
 
 
+async def test_a_damaged_state_is_in_nobodys_way(
+    start: Start, scripted_triton: TritonProcess, tmp_path: Path
+) -> None:
+    """It can't be gone on with, and a new run begins."""
+    write_class(tmp_path, rows_of(2))
+    async with start(scripted_triton) as service:
+        state = State.new(service.base, str(tmp_path / "class.csv"))
+        state.path = tmp_path / "state" / state.path.name
+        state.path.parent.mkdir()
+        state.path.write_text("")
+        shell = Shell(tmp_path, service.base)
+        resumed = await shell.run("evaluate", "class.csv", "-o", "marks.csv", "--resume")
+        assert (resumed.status, "start anew" in resumed.err) == (2, True)
+        assert (await shell.run("evaluate", "class.csv", "-o", "marks.csv")).status == 0
+
+
+async def test_closed_streams(start: Start, scripted_triton: TritonProcess, tmp_path: Path) -> None:
+    """Who started it closed them: no traceback, and the file is written."""
+    write_class(tmp_path, rows_of(2))
+    async with start(scripted_triton) as service:
+        shell = Shell(tmp_path, service.base)
+        command = f"{sys.executable} -m avalua_client evaluate class.csv -o marks.csv --json <&- >&- 2>&-"
+        process = await asyncio.create_subprocess_shell(command, cwd=tmp_path, env=shell._environment)
+        async with asyncio.timeout(WAIT_S):
+            assert await process.wait() == 0
+    assert (tmp_path / "marks.csv").exists()
+
+
 async def test_progress_in_a_log_is_a_few_lines(
     start: Start, scripted_triton: TritonProcess, tmp_path: Path
 ) -> None:

@@ -9,12 +9,13 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from avalua_client.cli.output import ProgressLine, give, say
 from avalua_client.client import AvaluaClient
-from avalua_client.errors import AvaluaError, ConfigurationError
+from avalua_client.errors import AvaluaError, ConfigurationError, JobExpiredError, JobNotFoundError
 from avalua_client.evaluation import Evaluation
 from avalua_client.files import Outcome, Reading, Sheet, check_target, evaluate_file, load_file, save
 from avalua_client.retrying import ONE_TRY
@@ -59,7 +60,13 @@ class Run:
                 outcome = asyncio.run(self._evaluate(reading))
             except KeyboardInterrupt:
                 return self._interrupted()
-            except (AvaluaError, OSError):
+            except OSError as error:
+                if not self._keep(tell=False):
+                    raise
+                say(f"avalua: the marks can't be written ({error.strerror or error}): make room, and go on.")
+                self._keep()
+                return SOME_FAILED
+            except AvaluaError:
                 self._keep()
                 raise
             finally:
@@ -88,11 +95,11 @@ class Run:
 
     def _state(self) -> State:
         name = str(Path(self.options.file).resolve()) if self.options.file != STDIN else STDIN
-        unfinished = State.latest(self.url, name)
         if not self.options.resume:
-            if unfinished is not None:
+            if State.exists(self.url, name):
                 say("An earlier run of this file is unfinished: --resume goes on with it; this one is new.")
             return State.new(self.url, name)
+        unfinished = State.latest(self.url, name)
         if unfinished is None:
             raise ConfigurationError(
                 f"There is no unfinished run of {name} at {self.url}: leave --resume out."
@@ -178,7 +185,7 @@ class Run:
 
     async def _cancel(self) -> None:
         assert self.state is not None
-        done = ""
+        done, unknown = "", False
         if self.sheet is not None and self.evaluation is not None and self.evaluation.results:
             # First: the service may be away.
             written = save(self.sheet, self.evaluation.results, self.target, self.options.locale)
@@ -186,11 +193,19 @@ class Run:
         try:
             async with AvaluaClient(self.url, self.api_key, retry=ONE_TRY) as client:
                 for job in self.state.jobs:
-                    if job.job_id is not None:
+                    if job.job_id is None:
+                        unknown = True
+                        continue
+                    with suppress(JobNotFoundError, JobExpiredError):  # it is over anyway
                         await client.cancel(job.job_id)
         except AvaluaError as error:
             say(f"Not cancelled{done}: {error}")
             self._keep()
+            return
+        if unknown:
+            say(
+                f"Cancelled{done}; one more job was just being sent, and may go on: {self._again()} finds it."
+            )
             return
         say(f"Cancelled{done}.")
         self.state.delete()
@@ -230,6 +245,8 @@ def _source(options: argparse.Namespace, folder: Path) -> Path:
     if options.output is None:
         raise ConfigurationError("With - as the file, name what to write: -o marks.xlsx.")
     kept = folder / f"input.{options.kind or 'csv'}"
+    if sys.stdin is None:
+        raise ConfigurationError("There is no standard input to read: name a file.")
     kept.write_bytes(sys.stdin.buffer.read())
     return kept
 

@@ -16,6 +16,9 @@ WIDTH = 78
 
 def prepare_streams() -> None:
     """A console or file that lacks a letter gets an escape in its place, never an error."""
+    # Closed by who started us: what is said then goes nowhere.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

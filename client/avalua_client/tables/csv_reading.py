@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from dataclasses import replace
 
 from avalua_client.tables.encodings import decode
 from avalua_client.tables.formulas import unguarded
-from avalua_client.tables.headings import plain, recognised
+from avalua_client.tables.headings import names_answer, plain, recognised
 from avalua_client.tables.rows import make_table
 from avalua_client.tables.table import Limits, Source, Table, TableError, blank
 
 SEPARATORS = (";", ",", "\t", "|")
 SAMPLE_CHARS, SAMPLE_ROWS = 131_072, 100
+ONE_COLUMN = "\x1f"
+"""Separates nothing: for a file that has no separator."""
 OURS = frozenset({"nota", "feedback"})
 """Headings by which a file is known that we wrote, guarded against formulas."""
 SAYS_SEPARATOR = "sep="
@@ -32,14 +35,17 @@ def read_csv(data: bytes, encoding: str | None, separator: str | None, limits: L
     if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
         raise TableError("unknown_separator", "The separator must be one character, such as ; or , or a tab.")
     separator = separator or _find_separator(text)
-    rows = _rows(text, separator, limits)
+    if separator and text.count(separator) > limits.max_cells:
+        raise TableError("too_many_cells", f"There are more than {limits.max_cells} cells in the file.")
+    rows = _rows(text, separator or ONE_COLUMN, limits)
     notes = []
     if "\ufffd" in text:
         notes.append("some characters could not be read; is it another encoding?")
     if swallowed := _swallowed(rows, separator):
         notes.append(f"row {swallowed}: a cell holds what look like rows; is a quotation mark missing?")
-    source = Source("csv", found, separator)
+    source = Source("csv", found, separator or None)
     table = make_table(rows, source, limits, notes=notes, first_number=first_number)
+    table = _beyond_the_headings(table, [len(row) for row in rows], first_number)
     if found == "utf-8-sig" and {plain(name) for name in table.columns} >= OURS:
         return _unguarded(table)
     return table
@@ -77,10 +83,24 @@ def _swallowed(rows: list[list[str]], separator: str) -> int:
     usual = lengths.most_common(1)[0][0] if lengths else 0
     for number, row in enumerate(rows, start=1):
         for cell in row:
-            inner = cell.split("\n")[1:] if usual > 2 and "\n" in cell else ()
+            tellable = usual > (2 if separator == "," else 1)  # a comma stands in many a line
+            inner = cell.split("\n")[1:] if tellable and "\n" in cell else ()
             if any(line.count(separator) == usual - 1 for line in inner):
                 return number
     return 0
+
+
+def _beyond_the_headings(table: Table, lengths: list[int], first_number: int) -> Table:
+    """A row with more cells than there are headings was cut in a text: it must not be marked on the stump."""
+    width = lengths[table.source.header_row - first_number]
+    why = "the row has more cells than there are headings: is a text with the separator in it not in quotes?"
+    cut = {
+        (place, column): why
+        for place, row in enumerate(table.rows)
+        if any(not blank(cell) for cell in row[width:])
+        for column in range(width)
+    }
+    return replace(table, unreadable={**table.unreadable, **cut}) if cut else table
 
 
 def _unclosed(row: int) -> TableError:
@@ -94,6 +114,9 @@ def _unclosed(row: int) -> TableError:
 def _find_separator(text: str) -> str:
     """By whether headings are known, whether rows are equally long, and how long they are."""
     sample = text[:SAMPLE_CHARS]
+    head = next((line for line in sample.splitlines() if line.strip()), "")
+    if names_answer(plain(head)) and not any(one in head for one in SEPARATORS):
+        return ""  # one column: whatever stands in its texts separates nothing
     if len(sample) < len(text):
         sample = sample[: sample.rfind("\n") + 1] or sample
     return max(SEPARATORS, key=lambda one: _score(sample, one))
@@ -122,4 +145,4 @@ def _unguarded(table: Table) -> Table:
         tuple(unguarded(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows
     )
     columns = tuple(unguarded(name) for name in table.columns)
-    return Table(columns, rows, table.row_numbers, table.source, table.notes, table.preamble)
+    return replace(table, columns=columns, rows=rows)

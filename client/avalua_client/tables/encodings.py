@@ -44,6 +44,10 @@ def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
+        text = data.decode("utf-8", "replace")
+        bad = text.count("\ufffd")
+        if len(data) - len(text) > 4 * bad:  # most of what is not English is UTF-8: a few bytes are damaged
+            return text, "utf-8"
         found = _western(data)
         return data.decode(found, "replace"), found
 

@@ -33,6 +33,7 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({
         for n in (1, 2, 3)
     },
 })  # fmt: skip
+ANSWERS = frozenset(NAMES["respuesta"])
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _LETTERS = re.compile(r"[A-Za-z]{1,3}")
 
@@ -53,6 +54,11 @@ def plain(heading: object) -> str:
     decomposed = unicodedata.normalize("NFKD", str(heading or "")).casefold()
     kept = [sign if sign.isalnum() else " " for sign in decomposed if not unicodedata.combining(sign)]
     return " ".join("".join(kept).split())
+
+
+def names_answer(heading: str) -> bool:
+    """Whether a plain heading is a name of the answers' column, alone or followed by more."""
+    return heading in ANSWERS or any(heading.startswith(f"{name} ") for name in ANSWERS if len(name) > 3)
 
 
 def recognised(headings: Sequence[object]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any, Literal
 
 from avalua_client.tables.encodings import decode
@@ -29,7 +30,7 @@ def read_json(data: bytes, kind: Literal["json", "ndjson"], encoding: str | None
     rows: list[list[Cell]] = [list(names)]
     rows += [[_cell(one.get(name)) for name in names] for one in objects]
     # The headings are no row of the file.
-    return make_table(rows, Source(kind, found), limits, first_number=0)
+    return make_table(rows, Source(kind, found), limits, first_number=0, header=0)
 
 
 def _list(text: str) -> list[Any]:
@@ -63,6 +64,8 @@ def _why(error: Exception) -> str:
 
 
 def _cell(value: Any) -> Cell:
+    if isinstance(value, float) and not isfinite(value):
+        return None  # no spreadsheet has such a number
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     return json.dumps(value, ensure_ascii=False)

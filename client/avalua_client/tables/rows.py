@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from avalua_client.tables.headings import NAMES, plain, recognised
+from avalua_client.tables.headings import ANSWERS, names_answer, plain, recognised
 from avalua_client.tables.table import Cell, Limits, Source, Table, TableError, blank
 
 MAX_ROWS_ABOVE = 20
 """So far down headings are looked for."""
-_ANSWER = frozenset(NAMES["respuesta"])
 
 
 def make_table(
@@ -22,9 +21,11 @@ def make_table(
     shown: Mapping[tuple[int, int], Cell] | None = None,
     unreadable: Mapping[tuple[int, int], str] | None = None,
     first_number: int = 1,
+    header: int | None = None,
 ) -> Table:
     """Of all rows of a file. ``shown`` and ``unreadable`` are by place in ``rows``. Raises TableError."""
     shown, unreadable = shown or {}, unreadable or {}
+    rows = [[_whole(cell) for cell in row] for row in rows]
     last = len(rows)
     while last and all(blank(cell) for cell in rows[last - 1]):
         last -= 1
@@ -39,7 +40,8 @@ def make_table(
         cells = [*rows[place], *[None] * (width - len(rows[place]))][:width]
         return [shown.get((place, column)) if blank(cell) else cell for column, cell in enumerate(cells)]
 
-    header = _find_header(len(rows), first, seen)
+    if header is None:
+        header = _find_header(len(rows), first, seen)
     columns = tuple("" if cell is None else " ".join(str(cell).split()) for cell in seen(header))
     if len(rows) == header + 1:
         raise TableError("no_rows", "There are headings in the file, and no rows below them.")
@@ -79,13 +81,25 @@ def _width(rows: Sequence[Sequence[Cell]]) -> int:
 
 
 def _find_header(count: int, first: int, seen: Callable[[int], list[Cell]]) -> int:
-    """The first row that names the column of the answers, or else the first one that holds anything."""
-    best, most = first, 0
+    """The first row that names the answers' column and another one, or else the first that holds any."""
     for place in range(first, min(count, first + MAX_ROWS_ABOVE)):
-        headings = seen(place)
-        if any(plain(heading) in _ANSWER for heading in headings) and recognised(headings) > most:
-            best, most = place, recognised(headings)
-    return best
+        headings = [plain(heading) for heading in seen(place)]
+        answers = sum(names_answer(heading) for heading in headings)
+        others = recognised(headings) - any(heading in ANSWERS for heading in headings)
+        if answers and (others > 0 or (place == first and any(heading in ANSWERS for heading in headings))):
+            return place
+    return first
+
+
+def _whole(cell: Cell) -> Cell:
+    """Half a character, such as a cut emoji leaves, is none."""
+    if not isinstance(cell, str) or cell.isascii():
+        return cell
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return cell
 
 
 def _check(rows: Sequence[Sequence[Cell]], width: int, limits: Limits) -> None:

@@ -168,6 +168,7 @@ def formulas(data: bytes, title: str) -> list[tuple[int, int]]:
 
 def main() -> None:
     wishes = json.loads(sys.argv[1])
+    sys.path[:] = wishes["path"]
     limit(wishes)
     try:
         answer = read(sys.stdin.buffer.read(), wishes)
@@ -176,6 +177,9 @@ def main() -> None:
     except MemoryError:
         words = "The workbook takes more memory than allowed: save only the sheet to be marked, or a CSV."
         answer = {"error": {"code": "workbook_too_large", "message": words}}
+    except ImportError as error:
+        words = f"Workbooks can't be read here, since a package is missing: pip install {error.name}."
+        answer = {"error": {"code": "unsupported_workbook", "message": words}}
     except Exception:  # noqa: BLE001  whatever a stranger's file makes of a library
         words = "The workbook is damaged: open it in a spreadsheet, save it as XLSX anew, and try again."
         answer = {"error": {"code": "damaged_workbook", "message": words}}

@@ -72,6 +72,8 @@ def _check_archive(data: bytes, limits: Limits) -> None:
 
 def _ask_child(data: bytes, sheet: str | None, limits: Limits) -> Any:
     wishes = {
+        # Isolated, it would not find what is installed for its user alone.
+        "path": [place for place in sys.path if place],
         "sheet": sheet,
         "seconds": limits.seconds,
         "memory_bytes": limits.memory_bytes,
