@@ -146,7 +146,7 @@ async def test_items_that_the_service_refuses_fail_alone(
     assert "id_alumno must have at most" in str(results[7].error_message)
 
 
-async def test_a_proxy_that_takes_less_than_the_service(start: Start, scripted_triton: TritonProcess) -> None:
+async def test_a_proxy_that_takes_less_than_the_service() -> None:
     """Its own 413, which names no limit, has fewer items sent at a time."""
     refused = [[answer(413, b"<h1>Too large</h1>")]] * 2
     taken = [[answer(202, {"job_id": JOB, "total_items": 3})]]
