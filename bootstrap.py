@@ -47,7 +47,7 @@ def check_python() -> None:
         version = ".".join(str(part) for part in sys.version_info[:2])
         stop(
             f"Python {version} is not supported: the server needs 3.11 or 3.12. "
-            "Name one with `make setup PYTHON=python3.11`."
+            "Name one each time: `make run PYTHON=python3.11`."
         )
     try:
         import ensurepip  # noqa: F401, PLC0415

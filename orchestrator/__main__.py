@@ -102,4 +102,9 @@ async def _drain(asked: asyncio.Event, app: web.Application) -> bool:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        complain(
+            "orchestrator: it takes no arguments; its settings are environment variables: see .env.example."
+        )
+        sys.exit(2)
     sys.exit(main())

@@ -1,12 +1,15 @@
 """The settings: read once from the environment, frozen, and passed in. Nothing else reads the environment."""
 
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
 
 from orchestrator import database_url
 from orchestrator.errors import StartError
@@ -165,6 +168,15 @@ class Settings(BaseSettings):
             raise ValueError("MAX_UPLOAD_MEMORY_BYTES must be at least MAX_BODY_BYTES")
         return self
 
+    @model_validator(mode="after")
+    def _somebody_works(self) -> "Settings":
+        if len(set(self.roles)) == 1 and make_url(self.database_url).get_backend_name() == "sqlite":
+            raise ValueError(
+                "ROLES: an SQLite database has one process, which has to be api and worker; "
+                "several processes share a PostgreSQL (DATABASE_URL)"
+            )
+        return self
+
     @field_validator("database_url")
     @classmethod
     def _async_driver(cls, value: str) -> str:
@@ -196,15 +208,28 @@ def _is_address(value: str) -> bool:
         return False
 
 
+def _notice(model: str) -> str:
+    """What a folder of a model says of its marks."""
+    try:
+        return (Path(model) / "NOTICE.txt").read_text("utf-8", errors="replace").strip() if model else ""
+    except (OSError, ValueError):
+        return ""
+
+
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     """Reads the environment, or `env`; a value that makes no sense becomes one clear line."""
     names = Settings.model_fields
     given: dict[str, Any] = {name: env[name.upper()] for name in names if env and env.get(name.upper())}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
+        if not settings.model_notice:
+            model = (os.environ if env is None else env).get("MODEL_NAME", "")
+            settings = settings.model_copy(update={"model_notice": _notice(model)})
+        return settings  # noqa: TRY300
     except ValidationError as error:
         problems = [
             ": ".join([*(str(part).upper() for part in problem["loc"]), problem["msg"]])
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
+            if problem["type"] != "default_factory_not_called"  # what follows from another problem
         ]
         raise SettingsError("bad settings: " + "; ".join(problems)) from None

@@ -68,3 +68,8 @@ class DrainingError(AvaluaError):
 
 class NotLoadedError(AvaluaError):
     """The model has not been loaded since this service started."""
+
+    def __init__(self, workers: int = 1) -> None:
+        """``workers``: how many processes work on jobs."""
+        super().__init__()
+        self.workers = workers

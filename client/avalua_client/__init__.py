@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from avalua_client.retrying import Retry
     from avalua_client.sync import SyncAvaluaClient
 
+__version__ = "0.1.0"
 _PLACES = {
     "client": ("AvaluaClient",),
     "sync": ("SyncAvaluaClient",),

@@ -26,6 +26,7 @@ from avalua_client.retrying import Backoff, Retry
 BUSY = HTTPStatus.TOO_MANY_REQUESTS
 AWAY = frozenset({408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524})
 """Answers of a service, or of a proxy before it, that may be another one in a while."""
+TOO_LARGE = 413
 MAX_ERROR_BYTES = 65_536
 CONNECT_S = 10.0
 
@@ -155,6 +156,8 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], url: str) -> E
         answer = json.loads(body[:MAX_ERROR_BYTES])
         message, code, details = str(answer["error"]), str(answer["code"]), answer.get("details")
     except (ValueError, LookupError, TypeError, AttributeError):
+        if status == TOO_LARGE:
+            return ApiError(status, "", f"{url} takes no body that large: send fewer texts at a time.")
         if status in AWAY:
             return ApiError(status, "", f"{url} answers {status}: the service is away at the moment.")
         return not_avalua(url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -27,6 +27,7 @@ ENVELOPE_BYTES = 256
 JOBS_AT_ONCE = 2
 """The second one waits at the service while the first is marked, so that it never idles."""
 TOO_LARGE = 413
+NOT_TAKEN = frozenset({409, 413, 422})
 
 
 @dataclass
@@ -48,12 +49,14 @@ class Evaluation:
     """
 
     client: AvaluaClient
-    items: Sequence[bytes]
+    items: Sequence[bytes] = field(repr=False)
     priority: str | None = None
     state: State | None = None
     max_items: int = MAX_ITEMS
     max_body_bytes: int = MAX_BODY_BYTES
-    results: dict[int, Result] = field(default_factory=dict)
+    on_job: Callable[[str, int], None] | None = None
+    """Told of each job's id, and of how many items it has."""
+    results: dict[int, Result] = field(default_factory=dict, repr=False)
     job_ids: list[str] = field(default_factory=list)
     ended_early: str = ""
     """How a job ended that left texts without a result: ``cancelled`` or ``failed``."""
@@ -64,7 +67,10 @@ class Evaluation:
         left = await self._resume(waiting)
         while waiting or left:
             while left and len(waiting) < JOBS_AT_ONCE:
-                waiting.append(await self._submit(left))
+                if (submitted := await self._submit(left)) is not None:
+                    waiting.append(submitted)
+            if not waiting:
+                return
             part = waiting.popleft()
             status = "expired"
             try:
@@ -114,8 +120,11 @@ class Evaluation:
             self.state.forget(part.record, indexes)
         return [place for index in indexes if (place := part.places[index]) is not None]
 
-    async def _submit(self, left: deque[int]) -> _Part:
-        """One more job from the beginning of ``left``, of as many items as the service takes."""
+    async def _submit(self, left: deque[int]) -> _Part | None:
+        """One more job from the beginning of ``left``, of as many items as the service takes.
+
+        None where it takes none of them.
+        """
         while True:
             places = self._next(left)
             record = JobRecord(str(uuid.uuid4()), None, self._hashes(places))
@@ -126,9 +135,13 @@ class Evaluation:
             except ApiError as error:
                 if self.state is not None:
                     self.state.remove(record)
-                if error.status != TOO_LARGE or not self._shrink(error, len(places)):
-                    raise self._placed(error, places[0]) from None
-                continue
+                if error.status == TOO_LARGE and self._shrink(error, len(places)):
+                    continue
+                if self._set_apart(error, places, left):
+                    if left:
+                        continue
+                    return None
+                raise self._placed(error, places[0]) from None
             for _ in places:
                 left.popleft()
             return _Part(job_id, places, record)
@@ -137,10 +150,15 @@ class Evaluation:
         job = await self.client.submit_encoded(
             [self.items[place] for place in places], self.priority, record.key
         )
-        self.job_ids.append(job.job_id)
+        self._has(job.job_id, len(places))
         if self.state is not None:
             self.state.confirm(record, job.job_id)
         return job.job_id
+
+    def _has(self, job_id: str, count: int) -> None:
+        self.job_ids.append(job_id)
+        if self.on_job is not None:
+            self.on_job(job_id, count)
 
     def _next(self, left: deque[int]) -> list[int]:
         places: list[int] = []
@@ -165,6 +183,23 @@ class Evaluation:
             self.max_items = count // 2
         return True
 
+    def _set_apart(self, error: ApiError, places: Sequence[int], left: deque[int]) -> bool:
+        """Items that the service can't take fail alone, with its reason; whether it named any."""
+        problems = error.details.get("problems") if error.code == "invalid_items" else None
+        reasons: dict[int, str] = {}
+        for problem in problems if isinstance(problems, list) else ():
+            index = problem.get("index") if isinstance(problem, dict) else None
+            if not isinstance(index, int) or not 0 <= index < len(places):
+                return False
+            reasons.setdefault(places[index], f"{problem.get('field') or 'it'} {problem.get('message')}.")
+        for place, reason in reasons.items():
+            left.remove(place)
+            self.results[place] = Result.from_json({
+                "index": place, "id_alumno": "", "nota": None, "feedback": None, "status": "failed",
+                "error": {"code": error.code, "message": reason}, "flags": [], "attempts": 0,
+            })  # fmt: skip
+        return bool(reasons)
+
     def _placed(self, error: ApiError, first: int) -> AvaluaError:
         """The index in a refusal counts from the beginning of its job: say where that is."""
         if first == 0 or error.code != "invalid_items":
@@ -186,12 +221,21 @@ class Evaluation:
             known = [place for place in places if place is not None]
             if record.job_id is None and len(known) == len(places):
                 # It may have been taken, and its answer lost: the key makes it one job.
-                waiting.append(_Part(await self._send(record, known), places, record, resumed=True))
+                try:
+                    job_id = await self._send(record, known)
+                except ApiError as error:
+                    if error.status not in NOT_TAKEN:
+                        raise
+                    self.state.remove(record)  # it was not: they are sent with the others
+                    for place in known:
+                        by_hash[self.state.hash(self.items[place])].append(place)
+                    continue
+                waiting.append(_Part(job_id, places, record, resumed=True))
             elif record.job_id is None:
                 self.state.remove(record)
                 for place in known:
                     by_hash[self.state.hash(self.items[place])].append(place)
             else:
-                self.job_ids.append(record.job_id)
+                self._has(record.job_id, len(places))
                 waiting.append(_Part(record.job_id, places, record, resumed=True))
         return deque(sorted(place for places_left in by_hash.values() for place in places_left))

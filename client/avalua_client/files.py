@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from avalua_client.client import AvaluaClient, encoded
 from avalua_client.errors import ConfigurationError
 from avalua_client.evaluation import Evaluation
 from avalua_client.models import Result
 from avalua_client.state import State
-from avalua_client.tables import Columns, Kind, Prepared, Table, find_columns, prepare, read, write
+from avalua_client.tables import Columns, Kind, Prepared, Problem, Table, find_columns, prepare, read, write
 
 KINDS: dict[str, Kind] = {
     ".csv": "csv",
@@ -27,6 +28,7 @@ KINDS: dict[str, Kind] = {
     ".jsonl": "ndjson",
 }
 SPARE_NAMES = 100
+NOT_AN_ITEM = "not_an_item"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Sheet:
     columns: Columns
     prepared: Prepared
 
+    @property
+    def not_sent(self) -> list[Problem]:
+        """Rows that hold a text, and lack what marking it needs."""
+        return [problem for problem in self.prepared.problems if problem.code != NOT_AN_ITEM]
+
     def row_number(self, place: int) -> int:
         """Where an item stands in the file, as a spreadsheet counts."""
         return self.table.row_numbers[self.prepared.rows[place]]
@@ -60,8 +67,8 @@ class Sheet:
 class Outcome:
     """What came of a file. ``results`` are by the item's place, ``target`` is where they were written."""
 
-    sheet: Sheet
-    results: Mapping[int, Result]
+    sheet: Sheet = field(repr=False)  # texts don't belong in a log
+    results: Mapping[int, Result] = field(repr=False)
     job_ids: tuple[str, ...]
     target: Path
     ended_early: str = ""
@@ -72,8 +79,18 @@ class Outcome:
 
     @property
     def not_marked(self) -> int:
-        """Rows of the file that hold something and have no mark."""
-        return len(self.sheet.prepared.items) - self.marked + len(self.sheet.prepared.problems)
+        """Texts that were sent and have no mark."""
+        return len(self.sheet.prepared.items) - self.marked
+
+    @property
+    def complete(self) -> bool:
+        """Whether each text in the file has a mark."""
+        return not (self.not_marked or self.sheet.not_sent)
+
+
+def load_file(source: Path, reading: Reading) -> Sheet:
+    """Read a file. Blocking. Raises TableError, OSError."""
+    return load(source.read_bytes(), source.name, reading)
 
 
 def load(data: bytes, name: str, reading: Reading) -> Sheet:
@@ -96,10 +113,16 @@ def save(sheet: Sheet, results: Mapping[int, Result], target: Path, locale: str)
 
     A file that can't be replaced, as one that is open in a spreadsheet, stays, and another name is taken.
     """
-    by_row = {sheet.prepared.rows[place]: result.raw for place, result in results.items()}
+    by_row: dict[int, Mapping[str, Any]] = {
+        sheet.prepared.rows[place]: result.raw for place, result in results.items()
+    }
+    places = {number: place for place, number in enumerate(sheet.table.row_numbers)}
+    for problem in sheet.not_sent:
+        error = {"code": problem.code, "message": problem.message}
+        by_row[places[problem.row]] = {"status": "not sent", "error": error}
     content = write(sheet.table, by_row, kind=kind_of(target), locale=locale)
     # Not by tempfile, whose files are their owner's alone: this one becomes an ordinary one.
-    made = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    made = target.with_name(f".{secrets.token_hex(4)}{target.suffix}")
     try:
         made.write_bytes(content)
         return _replace(made, target)
@@ -113,6 +136,7 @@ async def evaluate_file(
     source: Path,
     target: Path,
     *,
+    sheet: Sheet | None = None,
     reading: Reading | None = None,
     locale: str = "ca",
     priority: str | None = None,
@@ -122,12 +146,13 @@ async def evaluate_file(
 ) -> Outcome:
     """Mark ``source`` into ``target``: all its rows and columns in their order, marks beside them.
 
+    ``sheet`` is what ``source`` holds, where it was read already.
     ``on_start`` is told what was read before anything is sent, ``on_batch`` that results came. Raises
     AvaluaError, TableError, OSError.
     """
     check_target(source, target)
-    data = await asyncio.to_thread(source.read_bytes)
-    sheet = await asyncio.to_thread(load, data, source.name, reading or Reading())
+    if sheet is None:
+        sheet = await asyncio.to_thread(load_file, source, reading or Reading())
     items = [encoded(item) for item in sheet.prepared.items]
     evaluation = Evaluation(client, items, priority=priority, state=state)
     if on_start is not None:

@@ -24,6 +24,10 @@ class Retry:
     """While the service answers that it is full (429)."""
 
 
+ONE_TRY = Retry(patience_s=0, queue_patience_s=0)
+"""A question is asked once: whoever asks can ask again."""
+
+
 class Backoff:
     """Waits that double, with jitter, until ``reset`` says that something came of it."""
 

@@ -47,6 +47,11 @@ class State:
         return cls(folder() / name, url, source)
 
     @classmethod
+    def exists(cls, url: str, source: str) -> bool:
+        """Whether a run of this file at this service is unfinished."""
+        return any(folder().glob(f"{_name(url, source)}-*{SUFFIX}"))
+
+    @classmethod
     def latest(cls, url: str, source: str) -> State | None:
         """The one of the newest unfinished run of this file at this service."""
         found = sorted(
@@ -64,10 +69,11 @@ class State:
             if whole != text:  # the machine stopped in the middle of a line
                 os.truncate(path, len(whole.encode()))
             assert head["version"] == VERSION
+            bytes.fromhex(str(head["salt"]))
             state = cls(path, str(head["url"]), str(head["source"]), str(head["salt"]), _begun=True)
             for event in events:
                 state._replay(event)
-        except (OSError, ValueError, LookupError, TypeError, AssertionError):
+        except (OSError, ValueError, LookupError, TypeError, AssertionError, StopIteration, AttributeError):
             raise ConfigurationError(f"{path} can't be gone on with: start anew without --resume.") from None
         return state
 
@@ -128,6 +134,8 @@ class State:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             with os.fdopen(handle, "a", encoding="utf-8") as file:
                 file.write("".join(f"{line}\n" for line in lines))
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise ConfigurationError(
                 f"{self.path} can't be written ({error.strerror}): set AVALUA_STATE_DIR to a folder that can."

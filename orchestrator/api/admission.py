@@ -49,6 +49,7 @@ class Admission:
         self._metrics = metrics
         self._loaded = False
         self._fleet_at = float("-inf")
+        self._workers = 1
 
     async def known(self, key: str | None) -> Created | None:
         """The job that this Idempotency-Key made before; it is answered however busy we are."""
@@ -62,7 +63,8 @@ class Admission:
             self._loaded = True
         if not self._loaded and self._store.shared and time.monotonic() - self._fleet_at > FLEET_AGE_S:
             self._fleet_at = time.monotonic()
-            self._loaded = (await self._store.claims.fleet()).triton_loaded
+            fleet = await self._store.claims.fleet()
+            self._loaded, self._workers = fleet.triton_loaded, fleet.workers
         return self._loaded
 
     async def check_room(self) -> None:
@@ -70,7 +72,7 @@ class Admission:
         if self._drain.started:
             raise DrainingError
         if not await self.loaded():
-            raise NotLoadedError
+            raise NotLoadedError(self._workers)
         if not self._committer.healthy:
             raise StoreUnavailableError("the database can't be written")
         backlog = await self._backlog.get()

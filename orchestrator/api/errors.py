@@ -120,13 +120,12 @@ def as_api_error(error: AvaluaError) -> ApiError:
                 "Too many jobs are waiting; try again later.",
                 headers={"Retry-After": str(error.retry_after_s)},
             )
+        case NotLoadedError(workers=0):
+            message = "Nobody works on jobs yet: start an orchestrator with ROLES=worker on this database."
+            return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "model_not_loaded", message, headers=wait)
         case NotLoadedError():
-            return ApiError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "model_not_loaded",
-                "The model is not loaded yet.",
-                headers=wait,
-            )
+            message = "The model is not loaded yet."
+            return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "model_not_loaded", message, headers=wait)
         case DrainingError():
             return ApiError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "shutting_down", "The service is shutting down.", headers=wait

@@ -61,6 +61,7 @@ class Beat:
     places: int  # that it has from now on
     settled: bool  # no places are on their way from one worker to another
     may_isolate: bool
+    others_up: bool = False  # another worker reaches a Triton
 
 
 class Claims:
@@ -141,13 +142,15 @@ class Claims:
             if given_back or (shared.places < shared.fair and load.places == 0):
                 await self._hints.tell_in(connection, work=True)
         settled = shared.places >= shared.fair and load.in_flight <= shared.places
-        return Beat(held, shared.places, settled, may_isolate)
+        others_up = any(other.triton_up for other in others)
+        return Beat(held, shared.places, settled, may_isolate, others_up)
 
-    async def claim(self, worker_id: str, *, max_jobs: int) -> list[Claim]:
+    async def claim(self, worker_id: str, *, max_jobs: int, up: bool = True) -> list[Claim]:
         """Takes the job whose turn it is, if there is one and room for it among all workers' jobs.
 
         Those that somebody worked on before come first, then those that count as having waited the longest;
-        those to be cancelled before all, and whatever the room.
+        those to be cancelled before all, and whatever the room. `up`: this worker reaches a Triton; one that
+        does not leaves jobs to those that do.
         """
         async with self._database.write() as connection:
             await self._lock(connection)
@@ -164,7 +167,7 @@ class Claims:
                 # A row that is locked is somebody's who is just writing it.
                 .with_for_update(skip_locked=True)
             )
-            if await self._full(connection, worker_id, max_jobs):
+            if await self._full(connection, worker_id, max_jobs, up=up):
                 query = query.where(jobs.c.cancel_requested)
             row = (await connection.execute(query)).one_or_none()
             if row is None:
@@ -183,7 +186,7 @@ class Claims:
                 return [Claim(job, row.epoch + 1, row.cancel_requested)]
         self._hints.told([hint], work=True)
         self._ended(failed)
-        return await self.claim(worker_id, max_jobs=max_jobs)
+        return await self.claim(worker_id, max_jobs=max_jobs, up=up)
 
     async def leave(self, worker_id: str) -> None:
         """Hands over at once all that this worker has."""
@@ -241,7 +244,7 @@ class Claims:
             now = await self._database_now(connection)
             return fleet_of(await live_workers(connection, now, self._lease_s))
 
-    async def _full(self, connection: AsyncConnection, worker_id: str, max_jobs: int) -> bool:
+    async def _full(self, connection: AsyncConnection, worker_id: str, max_jobs: int, *, up: bool) -> bool:
         """Whether this worker may take no further job: there are enough, or another one should have it."""
         held = select(jobs.c.worker, func.count()).where(jobs.c.status.in_(OPEN_WORDS), self._held)
         counts: dict[str, int] = {
@@ -257,6 +260,8 @@ class Claims:
             for row in await live_workers(connection, now, self._lease_s)
             if row.id != worker_id and row.triton_up
         ]
+        if able and not up:
+            return True
         fewest = min((counts.get(other, 0) for other in able), default=counts.get(worker_id, 0))
         if counts.get(worker_id, 0) <= fewest:
             return False

@@ -55,6 +55,8 @@ class Claiming:
         self._unread: dict[str, Claim] = {}  # claimed, and not yet handed to the worker
         # To the worker, and when: until it has found them in its inbox.
         self._handed: dict[str, tuple[Job, float]] = {}
+        self._up_at = time.monotonic()  # when a Triton was last reached
+        self._others_up = False  # another worker reaches one
         self._settled = True  # no places are on their way from one worker to another
         self._stopping = asyncio.Event()
         self._left = False
@@ -101,6 +103,9 @@ class Claiming:
             began = time.monotonic()
             load = self._load(began)
             working = {*self._jobs, *self._unread, *self._handed, *self._changes.job_ids}
+            if self._others_up and self._is_cut_off(began):
+                # They are given back, for who can work on them.
+                working = set(self._changes.job_ids)
             beat = await self._store.claims.beat(self.worker_id, load, working)
         self._beat_at = began
         for job_id in list(self._jobs):
@@ -111,8 +116,14 @@ class Claiming:
         for job_id in list(self._unread):
             if job_id not in beat.held:
                 del self._unread[job_id]
-        self._settled = beat.settled
+        self._settled, self._others_up = beat.settled, beat.others_up
         self._inbox.put(Shared(beat.places, beat.may_isolate))
+
+    def _is_cut_off(self, now: float) -> bool:
+        """Whether this worker has reached no Triton for as long as a text waits for its own."""
+        if self._pool.up or not self._store.shared:
+            self._up_at = now
+        return now - self._up_at > self._settings.suspect_wait_s
 
     def _load(self, now: float) -> Load:
         # Jobs that the worker has not found in its inbox yet want places, too.
@@ -122,11 +133,12 @@ class Claiming:
             if job_id not in self._jobs and now - at < self._settings.lease_s
         }
         new = [job for job, _ in self._handed.values()]
+        share = not self._is_cut_off(now)  # places are for who can use them
         return Load(
-            places=max(self._worker.places, self._worker.in_flight),
+            places=max(share * self._worker.places, self._worker.in_flight),
             in_flight=self._worker.in_flight,
-            weight=self._jobs.weight + sum(WEIGHTS[job.priority] for job in new),
-            wanted=self._jobs.wanted + sum(job.total for job in new),
+            weight=share * (self._jobs.weight + sum(WEIGHTS[job.priority] for job in new)),
+            wanted=share * (self._jobs.wanted + sum(job.total for job in new)),
             triton_up=self._pool.up,
             triton_loaded=self._pool.loaded.is_set(),
             wants_isolation=self._worker.wants_isolation,
@@ -138,7 +150,7 @@ class Claiming:
         async with self._announcing:
             if self._stopping.is_set():
                 return False
-            claims = await self._store.claims.claim(self.worker_id, max_jobs=most)
+            claims = await self._store.claims.claim(self.worker_id, max_jobs=most, up=self._pool.up)
         self._unread.update((claim.job.id, claim) for claim in claims)
         return bool(claims)
 

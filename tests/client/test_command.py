@@ -100,7 +100,7 @@ async def test_a_file_is_marked(start: Start, scripted_triton: TritonProcess, tm
         done = await shell.run("evaluate", "class.csv", "-o", "marks.csv", "--json")
         assert (await shell.run("evaluate", "class.csv", "-o", "marks.xlsx")).status == 0
     assert done.status == 0, done.err
-    assert "separated by ;" in done.err
+    assert 'separated by ";"' in done.err
     assert "respuesta=resposta" in done.err
     summary = json.loads(done.out)
     assert (summary["marked"], summary["not_marked"], len(summary["job_ids"])) == (12, 0, 1)
@@ -124,7 +124,10 @@ async def test_some_without_a_mark(start: Start, scripted_triton: TritonProcess,
     assert done.status == 1
     assert "row 3: not marked (blank_answer)" in done.err
     assert "row 4:" in done.err
-    assert "1 marked, 2 not" in done.err
+    assert "1 marked, 1 not, 1 not sent" in done.err
+    marks = list(csv.DictReader((tmp_path / "marks.csv").read_text("utf-8-sig").splitlines(), delimiter=";"))
+    assert [row["status"] for row in marks] == ["ok", "failed", "not sent"]
+    assert "empty_cell: Cell B4" in marks[2]["error"]
 
 
 async def test_what_can_t_be_used_sends_nothing(
@@ -258,7 +261,8 @@ async def test_ctrl_c_without_a_terminal_leaves_the_job_to_go_on(
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"), [(b"c\n", "Cancelled"), (b"\n", "--resume"), (b"\x03", "--resume")]
+    ("typed", "said"),
+    [(b"c\n", "Cancelled"), (b"y\n", "Cancelled"), (b"\n", "--resume"), (b"\x03", "--resume")],
 )
 async def test_ctrl_c_at_a_terminal_asks(
     start: Start, scripted_triton: TritonProcess, tmp_path: Path, typed: bytes, said: str
@@ -320,6 +324,49 @@ async def test_a_service_that_is_away_for_a_while(
     assert done.status == 0, done
     assert 1 <= (seen + done.err).count("Trying again.") <= 3
     assert "30 marked, 0 not" in done.err
+
+
+async def test_what_is_there_is_not_replaced_unasked(
+    start: Start, scripted_triton: TritonProcess, tmp_path: Path
+) -> None:
+    """Somebody may have worked on it."""
+    write_class(tmp_path, rows_of(2))
+    (tmp_path / "marks.csv").write_text("corrected by hand")
+    async with start(scripted_triton) as service:
+        shell = Shell(tmp_path, service.base)
+        done = await shell.run("evaluate", "class.csv", "-o", "marks.csv")
+        assert (done.status, (tmp_path / "marks.csv").read_text()) == (2, "corrected by hand")
+        assert "--force" in done.err
+        assert (await shell.run("evaluate", "class.csv", "-o", "marks.csv", "--force")).status == 0
+    assert "Resposta: Mot1" in (tmp_path / "marks.csv").read_text("utf-8-sig")
+
+
+async def test_a_damaged_state_is_in_nobodys_way(
+    start: Start, scripted_triton: TritonProcess, tmp_path: Path
+) -> None:
+    """It can't be gone on with, and a new run begins."""
+    write_class(tmp_path, rows_of(2))
+    async with start(scripted_triton) as service:
+        state = State.new(service.base, str(tmp_path / "class.csv"))
+        state.path = tmp_path / "state" / state.path.name
+        state.path.parent.mkdir()
+        state.path.write_text("")
+        shell = Shell(tmp_path, service.base)
+        resumed = await shell.run("evaluate", "class.csv", "-o", "marks.csv", "--resume")
+        assert (resumed.status, "start anew" in resumed.err) == (2, True)
+        assert (await shell.run("evaluate", "class.csv", "-o", "marks.csv")).status == 0
+
+
+async def test_closed_streams(start: Start, scripted_triton: TritonProcess, tmp_path: Path) -> None:
+    """Who started it closed them: no traceback, and the file is written."""
+    write_class(tmp_path, rows_of(2))
+    async with start(scripted_triton) as service:
+        shell = Shell(tmp_path, service.base)
+        command = f"{sys.executable} -m avalua_client evaluate class.csv -o marks.csv --json <&- >&- 2>&-"
+        process = await asyncio.create_subprocess_shell(command, cwd=tmp_path, env=shell._environment)
+        async with asyncio.timeout(WAIT_S):
+            assert await process.wait() == 0
+    assert (tmp_path / "marks.csv").exists()
 
 
 async def test_progress_in_a_log_is_a_few_lines(

@@ -24,7 +24,7 @@ from avalua_client.evaluation import Evaluation
 from avalua_client.state import State
 from testkit.proxy import Proxy
 from testkit.triton import TritonProcess
-from tests.client.hostile import JOB
+from tests.client.hostile import JOB, STREAM_HEAD, Hostile, answer, batch, end
 from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
 
@@ -131,6 +131,31 @@ async def test_larger_items_than_a_body_takes(start: Start, scripted_triton: Tri
         assert [result.feedback for result in results] == feedbacks(30)
         with pytest.raises(ApiError, match="too large"):
             await client.evaluate(make_items(1, "a" * 5000))
+
+
+async def test_items_that_the_service_refuses_fail_alone(
+    start: Start, scripted_triton: TritonProcess
+) -> None:
+    """In whichever job they are: the others have their marks."""
+    items = make_items(12)
+    items[7]["id_alumno"] = "x" * 999
+    async with start(scripted_triton, max_items=5) as service, AvaluaClient(service.base) as client:
+        results = await client.evaluate(items)
+    assert [result.feedback for result in results if result.ok] == feedbacks(7) + feedbacks(12)[8:]
+    assert (results[7].error_code, results[7].index) == ("invalid_items", 7)
+    assert "id_alumno must have at most" in str(results[7].error_message)
+
+
+async def test_a_proxy_that_takes_less_than_the_service() -> None:
+    """Its own 413, which names no limit, has fewer items sent at a time."""
+    refused = [[answer(413, b"<h1>Too large</h1>")]] * 2
+    taken = [[answer(202, {"job_id": JOB, "total_items": 3})]]
+    stream = [[STREAM_HEAD, batch(1, 3, size=3), end(2, 3)]]
+    async with Hostile(evaluate=[*refused, *taken], stream=stream) as server:
+        async with AvaluaClient(server.url, retry=QUICK) as client:
+            assert len(await client.evaluate(make_items(12))) == 12
+        sizes = [call.body.count(b"id_alumno") for call in server.of("evaluate")]
+    assert sizes[:3] == [12, 6, 3]
 
 
 async def test_a_run_is_gone_on_with(

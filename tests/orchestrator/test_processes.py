@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -10,6 +10,7 @@ import asyncpg
 from orchestrator.config import Settings
 from orchestrator.store import open_store
 from testkit.postgres import PostgresServer
+from testkit.proxy import Proxy
 from testkit.triton import TritonProcess
 from tests.orchestrator.client import WAIT_S, make_items
 from tests.orchestrator.conftest import Running, Start
@@ -244,3 +245,39 @@ async def test_a_database_that_is_away_for_longer_than_a_lease(
         heard = await client.stream(job_id)
     assert heard.final["status"] == "completed"
     assert (heard.final["total_processed"], heard.final["failed_items"]) == (12, 0)
+
+
+@dataclass(frozen=True)
+class Relayed:
+    """A Triton behind a relay."""
+
+    grpc_url: str
+    metrics_url: str
+
+
+async def test_a_worker_that_reaches_no_triton_leaves_jobs_to_those_that_do(
+    start: Start, scripted_triton: TritonProcess, postgres: PostgresServer
+) -> None:
+    """It claims none, keeps no places, and after a while gives back those that it had."""
+    settings: dict[str, Any] = {
+        "database_url": postgres.create_database(), "suspect_wait_s": 1.0, "probe_interval_s": 0.3,
+        "probe_timeout_s": 0.5, "poll_s": 0.2, "max_in_flight": 8,
+    }  # fmt: skip
+    async with (
+        start(scripted_triton, **settings) as good,
+        Proxy(scripted_triton.grpc_port) as proxy,
+        start(Relayed(proxy.address, scripted_triton.metrics_url), **settings) as bad,
+    ):
+        jobs = [await good.submit(make_items(16, "[[delay_ms=500]]")) for _ in range(4)]
+
+        async def both_work() -> bool:
+            return bool(good.service.drain.in_flight and bad.service.drain.in_flight)
+
+        await until(both_work)
+        proxy.block()
+        later = [await good.submit(make_items(4)) for _ in range(2)]
+        async with asyncio.timeout(60):
+            heard = [await good.stream(job_id) for job_id in (*jobs, *later)]
+        proxy.heal()
+    assert [one.final["status"] for one in heard] == ["completed"] * 6
+    assert {one.final["failed_items"] for one in heard} == {0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from avalua_client import __version__
 from avalua_client.address import DEFAULT_URL
 
 EXIT_CODES = """exit status: 0 all marked; 1 done, and some texts have no mark; 2 the command or the file
@@ -18,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="avalua", description="Have texts marked by an Avalua service.", epilog=EXIT_CODES
     )
+    whole.add_argument("--version", action="version", version=f"avalua {__version__}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_evaluate(commands)
     for name, words in (("status", "how far a job is"), ("cancel", "end a job; what is finished stays")):
@@ -62,6 +64,7 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "--locale", default="ca", help="of a CSV that is written: ca (the default), es, en-GB ..."
     )
     one.add_argument("--priority", choices=("interactive", "normal", "bulk"), help="beside others' jobs")
+    one.add_argument("--force", action="store_true", help="replace the output file if it is there")
     one.add_argument("--resume", action="store_true", help="go on with the last unfinished run of this file")
     _add_common(one)
 

@@ -9,18 +9,22 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from avalua_client.cli.output import ProgressLine, give, say
 from avalua_client.client import AvaluaClient
-from avalua_client.errors import AvaluaError, ConfigurationError
+from avalua_client.errors import AvaluaError, ConfigurationError, JobExpiredError, JobNotFoundError
 from avalua_client.evaluation import Evaluation
-from avalua_client.files import Outcome, Reading, Sheet, check_target, evaluate_file, save
+from avalua_client.files import Outcome, Reading, Sheet, check_target, evaluate_file, load_file, save
+from avalua_client.retrying import ONE_TRY
 from avalua_client.state import State
 
 ALL_GOOD, SOME_FAILED, UNUSABLE, NO_SERVICE, INTERRUPTED = 0, 1, 2, 3, 130
 QUESTION = "Cancel the job (c), or leave it running (Enter)? "
+YES = frozenset("cysj")
+"""Cancel, yes, sí, sim ...: nobody who types these wants it to go on."""
 MAX_ROWS_TOLD = 20
 FIELDS = ("respuesta", "id_alumno", "curso", "consigna", "evaluacion_1", "evaluacion_2", "evaluacion_3")
 KEPT_SUFFIXES = (".csv", ".xlsx", ".json", ".ndjson", ".jsonl")
@@ -49,12 +53,20 @@ class Run:
             self.source = _source(self.options, Path(folder))
             self.target = self.options.output or _default_target(self.source, self.options.file)
             check_target(self.source, self.target)
+            if self.target.exists() and not (self.options.force or self.options.resume):
+                raise ConfigurationError(f"{self.target} is there already: name another one, or add --force.")
             self.state = self._state()
             try:
                 outcome = asyncio.run(self._evaluate(reading))
             except KeyboardInterrupt:
                 return self._interrupted()
-            except (AvaluaError, OSError):
+            except OSError as error:
+                if not self._keep(tell=False):
+                    raise
+                say(f"avalua: the marks can't be written ({error.strerror or error}): make room, and go on.")
+                self._keep()
+                return SOME_FAILED
+            except AvaluaError:
                 self._keep()
                 raise
             finally:
@@ -64,14 +76,16 @@ class Run:
 
     async def _evaluate(self, reading: Reading) -> Outcome:
         async with AvaluaClient(self.url, self.api_key, on_wait=self._waits) as client:
-            # Tried once: a wrong address is said at once, and not after a long wait.
+            # What is wrong with the file is said first. Then the service is asked once: a wrong address is
+            # said at once, and not after a long wait.
+            sheet = await asyncio.to_thread(load_file, self.source, reading)
             if notice := (await client.health()).get("notice"):
                 say(f"NOTE: {notice}")
             return await evaluate_file(
                 client,
                 self.source,
                 self.target,
-                reading=reading,
+                sheet=sheet,
                 locale=self.options.locale,
                 priority=self.options.priority,
                 state=self.state,
@@ -81,11 +95,11 @@ class Run:
 
     def _state(self) -> State:
         name = str(Path(self.options.file).resolve()) if self.options.file != STDIN else STDIN
-        unfinished = State.latest(self.url, name)
         if not self.options.resume:
-            if unfinished is not None:
+            if State.exists(self.url, name):
                 say("An earlier run of this file is unfinished: --resume goes on with it; this one is new.")
             return State.new(self.url, name)
+        unfinished = State.latest(self.url, name)
         if unfinished is None:
             raise ConfigurationError(
                 f"There is no unfinished run of {name} at {self.url}: leave --resume out."
@@ -102,7 +116,8 @@ class Run:
             say(f"... and {len(problems) - MAX_ROWS_TOLD} rows more that can't be marked")
         if not evaluation.items:
             raise ConfigurationError("There is no text to mark in it.")
-        self.line = ProgressLine(len(evaluation.items))
+        evaluation.on_job = lambda job_id, count: say(f"Job {job_id}: {_texts(count)}.")
+        self.line = ProgressLine(len(evaluation.items), resumed=self.options.resume)
         self.line.show(0)
 
     def _moved(self) -> None:
@@ -128,14 +143,17 @@ class Run:
             say(f"row {row}: not marked ({result.error_code}): {result.error_message}")
         if len(failed) > MAX_ROWS_TOLD:
             say(f"... and {len(failed) - MAX_ROWS_TOLD} rows more that were not marked")
-        status = SOME_FAILED if outcome.not_marked else ALL_GOOD
-        say(f"{outcome.marked} marked, {outcome.not_marked} not: {outcome.target}")
+        status = ALL_GOOD if outcome.complete else SOME_FAILED
+        not_sent = len(outcome.sheet.not_sent)
+        left_out = f", {not_sent} not sent" if not_sent else ""
+        say(f"{outcome.marked} marked, {outcome.not_marked} not{left_out}: {outcome.target}")
         if self.options.json:
             summary = {
                 "output": str(outcome.target),
                 "items": len(outcome.sheet.prepared.items),
                 "marked": outcome.marked,
                 "not_marked": outcome.not_marked,
+                "not_sent": not_sent,
                 "job_ids": list(outcome.job_ids),
                 "ended_early": outcome.ended_early or None,
                 "exit_status": status,
@@ -157,7 +175,7 @@ class Run:
                     "Cancel the job (c), or leave it running (Enter)? ", end="", file=sys.stderr, flush=True
                 )
                 answer = input()
-            if answer.strip().lower().startswith("c"):
+            if answer.strip().lower()[:1] in YES:
                 asyncio.run(self._cancel())
                 return INTERRUPTED
         except (KeyboardInterrupt, EOFError):
@@ -167,15 +185,29 @@ class Run:
 
     async def _cancel(self) -> None:
         assert self.state is not None
-        async with AvaluaClient(self.url, self.api_key) as client:
-            for job in self.state.jobs:
-                if job.job_id is not None:
-                    await client.cancel(job.job_id)
+        done, unknown = "", False
         if self.sheet is not None and self.evaluation is not None and self.evaluation.results:
+            # First: the service may be away.
             written = save(self.sheet, self.evaluation.results, self.target, self.options.locale)
-            say(f"Cancelled; {len(self.evaluation.results)} results that had come are in {written}.")
-        else:
-            say("Cancelled.")
+            done = f"; {len(self.evaluation.results)} results that had come are in {written}"
+        try:
+            async with AvaluaClient(self.url, self.api_key, retry=ONE_TRY) as client:
+                for job in self.state.jobs:
+                    if job.job_id is None:
+                        unknown = True
+                        continue
+                    with suppress(JobNotFoundError, JobExpiredError):  # it is over anyway
+                        await client.cancel(job.job_id)
+        except AvaluaError as error:
+            say(f"Not cancelled{done}: {error}")
+            self._keep()
+            return
+        if unknown:
+            say(
+                f"Cancelled{done}; one more job was just being sent, and may go on: {self._again()} finds it."
+            )
+            return
+        say(f"Cancelled{done}.")
         self.state.delete()
 
     def _keep(self, *, tell: bool = True) -> bool:
@@ -184,7 +216,8 @@ class Run:
             return False
         if tell:
             jobs = ", ".join(job.job_id or "(perhaps one more)" for job in self.state.jobs)
-            say(f"Job {jobs} goes on at the service. Go on here with: {self._again()}")
+            verb = "goes" if len(self.state.jobs) == 1 else "go"
+            say(f"Job {jobs} {verb} on at the service. Go on here with: {self._again()}")
         return True
 
     def _again(self) -> str:
@@ -212,6 +245,8 @@ def _source(options: argparse.Namespace, folder: Path) -> Path:
     if options.output is None:
         raise ConfigurationError("With - as the file, name what to write: -o marks.xlsx.")
     kept = folder / f"input.{options.kind or 'csv'}"
+    if sys.stdin is None:
+        raise ConfigurationError("There is no standard input to read: name a file.")
     kept.write_bytes(sys.stdin.buffer.read())
     return kept
 
@@ -236,7 +271,7 @@ def _described(sheet: Sheet, name: str) -> str:
     if source.encoding:
         how.append(source.encoding)
     if source.separator:
-        how.append(f"separated by {'tabs' if source.separator == TAB else source.separator}")
+        how.append("separated by tabs" if source.separator == TAB else f'separated by "{source.separator}"')
     if source.sheet:
         how.append(f"sheet {source.sheet}")
     found = [
@@ -249,5 +284,11 @@ def _described(sheet: Sheet, name: str) -> str:
         )
         if place is not None
     ]
+    if columns.id_alumno is None:
+        found.append("no column of ids: the rows' numbers are sent")
     notes = "".join(f"; {note}" for note in sheet.table.notes)
-    return f"{name}: {', '.join(how)}; {len(sheet.prepared.items)} texts; {', '.join(found)}{notes}"
+    return f"{name}: {', '.join(how)}; {_texts(len(sheet.prepared.items))}; {', '.join(found)}{notes}"
+
+
+def _texts(count: int) -> str:
+    return f"{count} text{'' if count == 1 else 's'}"

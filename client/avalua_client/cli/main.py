@@ -19,11 +19,14 @@ from avalua_client.cli.output import duration, give, leave_pipe, plain, prepare_
 from avalua_client.client import AvaluaClient
 from avalua_client.errors import ApiError, AvaluaError, ConfigurationError
 from avalua_client.models import Status
-from avalua_client.retrying import Retry
+from avalua_client.retrying import ONE_TRY
 from avalua_client.tables import TableError
 
-ONE_TRY = Retry(patience_s=0)
-"""A question is asked once: whoever asks can ask again."""
+HINTS = {
+    "respuesta": " Here: --column respuesta=B.",
+    "curso": " Here: --column curso=B, or --curso '3r ESO'.",
+    "consigna": " Here: --column consigna=B, or --consigna 'Explica ...'.",
+}
 UNUSABLE_STATUSES = frozenset({400, 404, 410, 413, 415, 422})
 
 
@@ -40,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return SOME_FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (ConfigurationError, TableError) as error:
+    except TableError as error:
+        hint = HINTS.get(str(error.details.get("field")), "") if error.code == "missing_column" else ""
+        say(f"avalua: {error}{hint}")
+        return UNUSABLE
+    except ConfigurationError as error:
         say(f"avalua: {error}")
         return UNUSABLE
     except ApiError as error:

@@ -10,11 +10,15 @@ from contextlib import suppress
 
 LOG_LINES = 10
 """So many lines of progress a run writes where nobody watches."""
+SETTLE_S = 2.0
 WIDTH = 78
 
 
 def prepare_streams() -> None:
     """A console or file that lacks a letter gets an escape in its place, never an error."""
+    # Closed by who started us: what is said then goes nowhere.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -45,8 +49,10 @@ def leave_pipe() -> None:
 class ProgressLine:
     """``1200 of 2000 (60 %), 5.1 texts/s, 2 min 37 s left``: in one line that changes, or a few in a log."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, *, resumed: bool = False) -> None:
+        """``resumed``: what comes at first was finished before, and says nothing of the rate."""
         self._total = total
+        self._settles_at = time.monotonic() + (SETTLE_S if resumed else 0.0)
         self._begun = time.monotonic()
         self._first: int | None = None
         self._watched = sys.stderr.isatty()
@@ -56,9 +62,9 @@ class ProgressLine:
     def show(self, done: int) -> None:
         """``done`` texts have a result."""
         self._waiting = False
-        if self._first is None:
-            # What an earlier run had finished says nothing of the rate.
-            self._first, self._begun = done, time.monotonic()
+        now = time.monotonic()
+        if self._first is None or now < self._settles_at:
+            self._first, self._begun = done, now
         if self._watched:
             with suppress(OSError):
                 print(f"\r{self._words(done):<{WIDTH}}", end="", file=sys.stderr, flush=True)

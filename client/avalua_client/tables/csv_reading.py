@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from avalua_client.tables.encodings import decode
 from avalua_client.tables.formulas import unguarded
-from avalua_client.tables.headings import plain, recognised
+from avalua_client.tables.headings import names_answer, plain, recognised
 from avalua_client.tables.rows import make_table
 from avalua_client.tables.table import Cell, Limits, Source, Table, TableError, blank
 
 SEPARATORS = (";", ",", "\t", "|")
-NOTHING = "\x1f"
-"""Separates the cells of a file that has one column, whose texts hold what would separate others."""
+ONE_COLUMN = "\x1f"
+"""Separates nothing: for a file of one column, whose texts hold what would separate others."""
 SAMPLE_CHARS, SAMPLE_ROWS = 131_072, 100
 OURS = frozenset({"nota", "feedback"})
 """Headings by which a file is known that we wrote, guarded against formulas."""
@@ -49,8 +49,8 @@ def read_csv(data: bytes, encoding: str | None, separator: str | None, limits: L
         notes.append("some characters could not be read; is it another encoding?")
     if swallowed := _swallowed(rows, separator):
         notes.append(f"row {swallowed}: a cell holds what look like rows; is a quotation mark missing?")
-    source = Source("csv", found, None if separator == NOTHING else separator)
-    table = make_table(rows, source, limits, notes=notes)
+    source = Source("csv", found, None if separator == ONE_COLUMN else separator)
+    table = _without_stumps(make_table(rows, source, limits, notes=notes))
     if data.startswith(codecs.BOM_UTF8) and {plain(name) for name in table.columns} >= OURS:
         return _unguarded(table)
     return table
@@ -64,10 +64,12 @@ def _rows(text: str, separator: str, limits: Limits) -> list[list[str]]:
 
     def lines() -> Iterator[str]:
         for line in io.StringIO(text, newline=""):
+            if line.count(separator) > limits.max_cells:
+                raise _too_many_cells(limits)
             held.append(line)
             yield line
 
-    empty = 0  # rows, of which a spreadsheet may leave a million at the end
+    cells, empty = 0, 0  # empty rows, of which a spreadsheet may leave a million at the end
     try:
         for row in csv.reader(lines(), delimiter=separator):
             number = len(rows) + empty + 1
@@ -80,6 +82,9 @@ def _rows(text: str, separator: str, limits: Limits) -> list[list[str]]:
                 continue
             if max(map(len, row)) > limits.max_cell_chars:
                 raise _unclosed(number)
+            cells += len(row)
+            if cells > limits.max_cells:
+                raise _too_many_cells(limits)
             rows += [[]] * empty
             rows.append(row)
             empty = 0
@@ -105,10 +110,26 @@ def _swallowed(rows: list[list[str]], separator: str) -> int:
     usual = lengths.most_common(1)[0][0] if lengths else 0
     for number, row in enumerate(rows, start=1):
         for cell in row:
-            inner = cell.split("\n")[1:] if usual > 2 and "\n" in cell else ()
+            tellable = usual > (2 if separator == "," else 1)  # a comma stands in many a line
+            inner = cell.split("\n")[1:] if tellable and "\n" in cell else ()
             if any(line.count(separator) == usual - 1 for line in inner):
                 return number
     return 0
+
+
+def _without_stumps(table: Table) -> Table:
+    """Rows with cells behind the last heading, where most have none, were cut in a text: none gets a mark."""
+    width = max((place + 1 for place, name in enumerate(table.columns) if name), default=0)
+    cut = [place for place, row in enumerate(table.rows) if not all(map(blank, row[width:]))]
+    if 2 * len(cut) > sum(not all(map(blank, row)) for row in table.rows):
+        return table  # a column without a heading
+    why = "the row has more cells than there are headings: is a text with the separator in it not in quotes?"
+    stumps = {(place, column): why for place in cut for column in range(width)}
+    return replace(table, unreadable={**table.unreadable, **stumps})
+
+
+def _too_many_cells(limits: Limits) -> TableError:
+    return TableError("too_many_cells", f"There are more than {limits.max_cells} cells in the file.")
 
 
 def _unclosed(row: int) -> TableError:
@@ -122,9 +143,12 @@ def _unclosed(row: int) -> TableError:
 def _find_separator(text: str) -> str:
     """By whether headings are known, whether rows are equally long, and how long they are."""
     sample = text[:SAMPLE_CHARS]
+    head = next((line for line in sample.splitlines() if line.strip()), "")
+    if names_answer(plain(head)) and not any(one in head for one in SEPARATORS):
+        return ONE_COLUMN
     if len(sample) < len(text):
         sample = sample[: sample.rfind("\n") + 1] or sample
-    return max((*SEPARATORS, NOTHING), key=lambda one: _score(sample, one))
+    return max((*SEPARATORS, ONE_COLUMN), key=lambda one: _score(sample, one))
 
 
 def _score(sample: str, separator: str) -> tuple[int, float, int]:
@@ -139,7 +163,7 @@ def _score(sample: str, separator: str) -> tuple[int, float, int]:
         pass
     if not rows:  # but such as are empty
         return 0, 1.0, 0
-    alone = separator == NOTHING
+    alone = separator == ONE_COLUMN
     known = max((recognised(row) for row in rows[:20] if alone or len(row) > 1), default=0)
     if alone:
         return known, 0.5, 1

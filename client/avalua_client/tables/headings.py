@@ -22,7 +22,8 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({
         "identificador", "identifier", "codi alumne", "codi de l alumne", "codigo alumno",
         "codigo del alumno", "student code", "student number", "alumno", "alumne", "alumna", "participante",
         "participant", "student", "estudiant", "estudiante", "codi", "codigo", "code", "num", "numero",
-        "number", "n",
+        "number", "n", "nom", "nombre", "name", "nom i cognoms", "nombre y apellidos",
+        "full name", "nom complet",
     ),
     "curso": ("curso", "curs", "course", "grade", "nivell", "nivel", "level", "year", "curs escolar"),
     "consigna": (
@@ -34,8 +35,9 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({
         for n in (1, 2, 3)
     },
 })  # fmt: skip
-GENERIC = frozenset({"text", "texto", "codi", "codigo", "code", "numero", "number"})
-"""What a heading may begin with that is about something else: ``Text de la pregunta``, ``Codi postal``."""
+ANSWERS = frozenset(NAMES["respuesta"])
+GENERIC = frozenset({"text", "texto", "codi", "codigo", "code", "numero", "number", "nombre", "name"})
+"""What a heading may begin with that is about something else: ``Nombre de paraules``."""
 MODEL = frozenset({"correcta", "correcte", "correcto", "correct", "esperada", "expected", "model", "modelo"})
 """Words of headings over answers that no student wrote."""
 MAX_HEADING_CHARS = 300
@@ -62,15 +64,23 @@ def plain(heading: object) -> str:
     return " ".join("".join(kept).split())
 
 
+def names_answer(heading: str) -> bool:
+    """Whether a plain heading is a name of the answers' column, alone or followed by more."""
+    return heading in ANSWERS or any(heading.startswith(f"{name} ") for name in ANSWERS if len(name) > 3)
+
+
+def are_headings(cells: Sequence[object], *, alone: bool) -> bool:
+    """Whether a row names the answers' column and another one, or just it, where that may stand ``alone``."""
+    headings = [plain(cell) for cell in cells]
+    named = any(heading in ANSWERS for heading in headings)
+    others = recognised(cells) - named
+    return (named and alone) or (others > 0 and any(map(names_answer, headings)))
+
+
 def recognised(headings: Sequence[object]) -> int:
     """How many of our fields these headings name."""
     names = [plain(heading) for heading in headings]
     return sum(any(name in known for name in names) for known in NAMES.values())
-
-
-def names_answers(headings: Sequence[object]) -> bool:
-    """Whether one of these is a heading over students' texts."""
-    return any(plain(heading) in NAMES["respuesta"] for heading in headings)
 
 
 def find_columns(columns: Sequence[str], chosen: Mapping[str, str] = _NOTHING) -> Columns:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from avalua_client.tables.encodings import decode
 from avalua_client.tables.rows import make_table
-from avalua_client.tables.table import Cell, Limits, Source, Table, TableError, whole_characters
+from avalua_client.tables.table import Cell, Limits, Source, Table, TableError
 
 
 def read_json(data: bytes, kind: Literal["json", "ndjson"], encoding: str | None, limits: Limits) -> Table:
@@ -27,15 +27,15 @@ def read_json(data: bytes, kind: Literal["json", "ndjson"], encoding: str | None
             )
     if not objects:
         raise TableError("empty_table", "There is nothing in the file.")
-    rows: list[list[Cell]] = [[whole_characters(name) for name in names]]
+    rows: list[list[Cell]] = [list(names)]
     rows += [[_cell(one.get(name)) for name in names] for one in objects]
     # The headings are no row of the file.
-    return make_table(rows, Source(kind, found), limits, first_number=0)
+    return make_table(rows, Source(kind, found), limits, first_number=0, header=0)
 
 
 def _list(text: str) -> list[Any]:
     try:
-        whole = json.loads(text, parse_constant=_number, parse_float=_number)
+        whole = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TableError("invalid_json", f"The file is no JSON: {_why(error)}.") from None
     if isinstance(whole, dict) and isinstance(whole.get("items"), list):
@@ -51,7 +51,7 @@ def _lines(text: str) -> list[Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                objects.append(json.loads(line, parse_constant=_number, parse_float=_number))
+                objects.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 raise TableError("invalid_json", f"Line {number} is no JSON: {_why(error)}.") from None
     return objects
@@ -60,20 +60,12 @@ def _lines(text: str) -> list[Any]:
 def _why(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at line {error.lineno}, column {error.colno}"
-    return "it is nested too deeply" if isinstance(error, RecursionError) else "it holds what is no number"
-
-
-def _number(written: str) -> float:
-    """JSON knows no NaN and no Infinity; Python does, and makes one of 1e999."""
-    number = float(written)
-    if not isfinite(number):
-        raise ValueError(written)
-    return number
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "it holds a number without end"
 
 
 def _cell(value: Any) -> Cell:
-    if isinstance(value, str):
-        return whole_characters(value)
-    if value is None or isinstance(value, (bool, int, float)):
+    if isinstance(value, float) and not isfinite(value):
+        return None  # no spreadsheet has such a number
+    if value is None or isinstance(value, (str, bool, int, float)):
         return value
-    return whole_characters(json.dumps(value, ensure_ascii=False))
+    return json.dumps(value, ensure_ascii=False)

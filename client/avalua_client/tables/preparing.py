@@ -35,7 +35,7 @@ class Prepared:
 def prepare(
     table: Table, columns: Columns, *, curso: str | None = None, consigna: str | None = None
 ) -> Prepared:
-    """The items of all rows that hold any. Empty rows, and such without a text beside others, are none.
+    """The items of all rows that hold any. Empty rows are none, nor are those without course and text.
 
     ``curso`` and ``consigna`` are for tables without such a column. A student without an id gets the row's
     number. A blank answer is an item, whose result says so. Raises TableError (``missing_column``).
@@ -49,20 +49,12 @@ def prepare(
                 {"field": name, "columns": list(table.columns)},
             )
     found = Prepared([], [], [])
-    longer = _longer(table)
     for place in range(len(table.rows)):
         number = table.row_numbers[place]
-        if all(blank(table.value(place, column)) for column in _used(columns)):
+        # A row that holds anything is a student's, also where only the answer's column is known.
+        if all(blank(table.value(place, column)) for column in range(len(table.columns))):
             continue
         problem = _problem(table, columns, place, number)
-        if problem is None and place in longer:
-            problem = Problem(
-                number,
-                None,
-                "too_many_cells_in_row",
-                "The row has more cells than there are headings: put a text that holds separators in "
-                "quotation marks, or give every column a heading.",
-            )
         if problem is not None:
             found.problems.append(problem)
             continue
@@ -93,16 +85,6 @@ def text(cell: Cell) -> str:
 def _used(columns: Columns) -> list[int]:
     places = (columns.respuesta, columns.id_alumno, columns.curso, columns.consigna)
     return [place for place in places if place is not None]
-
-
-def _longer(table: Table) -> set[int]:
-    """Rows of a CSV with a cell behind the last heading, where most have none: a text was cut into two."""
-    if table.source.kind != "csv":
-        return set()
-    width = max((place + 1 for place, name in enumerate(table.columns) if name), default=0)
-    longer = {place for place, row in enumerate(table.rows) if not all(map(blank, row[width:]))}
-    filled = sum(not all(map(blank, row)) for row in table.rows)
-    return longer if 2 * len(longer) <= filled else set()
 
 
 def _problem(table: Table, columns: Columns, place: int, number: int) -> Problem | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from avalua_client.tables.headings import names_answers, recognised
+from avalua_client.tables.headings import are_headings, recognised
 from avalua_client.tables.table import Cell, Limits, Source, Table, TableError, blank
 
 MAX_ROWS_ABOVE = 20
@@ -21,9 +21,11 @@ def make_table(
     shown: Mapping[tuple[int, int], Cell] | None = None,
     unreadable: Mapping[tuple[int, int], str] | None = None,
     first_number: int = 1,
+    header: int | None = None,
 ) -> Table:
     """Of all rows of a file. ``shown`` and ``unreadable`` are by place in ``rows``. Raises TableError."""
     shown, unreadable = shown or {}, unreadable or {}
+    rows = [[_whole(cell) for cell in row] for row in rows]
     last = len(rows)
     while last and all(blank(cell) for cell in rows[last - 1]):
         last -= 1
@@ -38,7 +40,8 @@ def make_table(
         cells = [*rows[place], *[None] * (width - len(rows[place]))][:width]
         return [shown.get((place, column)) if blank(cell) else cell for column, cell in enumerate(cells)]
 
-    header = _find_header(len(rows), first, seen)
+    if header is None:
+        header = _find_header(len(rows), first, seen)
     headings = seen(header)
     if first_number and not recognised(headings):
         notes = (*notes, f"row {header + first_number} was taken for the headings")
@@ -86,16 +89,22 @@ def _width(rows: Sequence[Sequence[Cell]]) -> int:
 
 
 def _find_header(count: int, first: int, seen: Callable[[int], list[Cell]]) -> int:
-    """The first row that names the column of the answers, or else the first one that holds anything."""
-    best, found, most = first, 0, 0
+    """The first row that names the answers' column and another one, or else the first that holds any."""
     for place in range(first, min(count, first + MAX_ROWS_ABOVE)):
-        headings = seen(place)
-        known = recognised(headings)
-        most = max(most, known)
-        # A row below other headings is no heading because a student wrote "Text".
-        if known == most > found and names_answers(headings):
-            best, found = place, known
-    return best
+        if are_headings(seen(place), alone=place == first):
+            return place
+    return first
+
+
+def _whole(cell: Cell) -> Cell:
+    """Half a character, such as a cut emoji leaves, is none."""
+    if not isinstance(cell, str) or cell.isascii():
+        return cell
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return cell
 
 
 def _check(rows: Sequence[Sequence[Cell]], width: int, limits: Limits) -> None:

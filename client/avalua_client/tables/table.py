@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Cell = str | int | float | bool | None
 """Text where the eye sees text: dates as ISO 8601, numbers that are shown with zeros in front."""
-HALVES = re.compile("[\ud800-\udfff]")
 Kind = Literal["csv", "xlsx", "json", "ndjson"]
 
 
@@ -81,11 +79,6 @@ class Table:
 def blank(cell: Cell) -> bool:
     """Whether nothing can be seen in it."""
     return cell is None or (isinstance(cell, str) and not cell.strip())
-
-
-def whole_characters(text: str) -> str:
-    """Without halves of characters, which some files hold and no file can be written with."""
-    return HALVES.sub("\ufffd", text)
 
 
 def letter(column: int) -> str:

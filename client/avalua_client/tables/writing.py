@@ -37,7 +37,10 @@ def write(
     )
     if kind in ("json", "ndjson"):
         names = _named(headings, width)
-        objects = (dict(zip(names, row, strict=True)) for row in rows)
+        objects = (
+            dict(zip(names, [*row, *((results.get(place) or {}).get(name) for name in columns)], strict=True))
+            for place, row in enumerate(table.rows)
+        )
         return _as_json(objects, kind)
     if kind == "csv":
         made = CsvTable(headings, find_locale(locale), table.preamble)
@@ -83,7 +86,7 @@ def _named(headings: Sequence[str], width: int) -> list[str]:
     return names
 
 
-def _as_json(objects: Iterator[dict[str, Cell]], kind: str) -> bytes:
+def _as_json(objects: Iterator[dict[str, Any]], kind: str) -> bytes:
     lines = (json.dumps(one, ensure_ascii=False) for one in objects)
     text = "".join(f"{line}\n" for line in lines) if kind == "ndjson" else f"[{','.join(lines)}]\n"
     return text.encode("utf-8", "replace")

@@ -230,16 +230,19 @@ def formulas(data: bytes, title: str) -> list[tuple[int, int]]:
 def main() -> None:
     wishes = json.loads(sys.argv[1])
     sys.path[:] = wishes["path"]
-    import openpyxl  # noqa: F401, PLC0415  before the limits, which are for what a file makes of it
-
-    limit(wishes)
     try:
+        import openpyxl  # noqa: F401, PLC0415  before the limits, which are for what a file makes of it
+
+        limit(wishes)
         answer = read(sys.stdin.buffer.read(), wishes)
     except RefusedError as error:
         answer = {"error": {"code": error.code, "message": error.message, "details": error.details}}
     except MemoryError:
         words = "The workbook takes more memory than allowed: save only the sheet to be marked, or a CSV."
         answer = {"error": {"code": "workbook_too_large", "message": words}}
+    except ImportError as error:
+        words = f"Workbooks can't be read here, since a package is missing: pip install {error.name}."
+        answer = {"error": {"code": "unsupported_workbook", "message": words}}
     except Exception:  # noqa: BLE001  whatever a stranger's file makes of a library
         words = "The workbook is damaged: open it in a spreadsheet, save it as XLSX anew, and try again."
         answer = {"error": {"code": "damaged_workbook", "message": words}}

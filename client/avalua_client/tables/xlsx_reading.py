@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from avalua_client.tables.headings import names_answers
+from avalua_client.tables.headings import are_headings
 from avalua_client.tables.rows import make_table
 from avalua_client.tables.table import Limits, Source, Table, TableError, letter
 
@@ -38,7 +38,10 @@ def read_xlsx(data: bytes, sheet: str | None, limits: Limits) -> Table:
         raise TableError(answer["error"]["code"], answer["error"]["message"], answer["error"].get("details"))
     if sheet is None:
         heads = answer["heads"]
-        named = next((title for title, rows in heads if any(map(names_answers, rows))), answer["sheet"])
+        named = next(
+            (title for title, rows in heads if any(are_headings(row, alone=True) for row in rows)),
+            answer["sheet"],
+        )
         if named != answer["sheet"]:
             return read_xlsx(data, named, limits)  # the first one is a cover, or instructions
     shown = {(row, column): value for row, column, value in answer["shown"]}
@@ -92,7 +95,8 @@ def _ask_child(data: bytes, sheet: str | None, limits: Limits) -> Any:
         "max_columns": limits.max_columns,
         "max_cells": limits.max_cells,
         "max_cell_chars": limits.max_cell_chars,
-        "path": [str(Path(place).resolve()) for place in sys.path if place],  # wherever openpyxl is installed
+        # Isolated, it would not find what is installed for its user alone.
+        "path": [str(Path(place).resolve()) for place in sys.path if place],
     }
     command = [sys.executable, "-I", str(CHILD), json.dumps(wishes)]
     try:

@@ -82,7 +82,7 @@ class XlsxTable:
                 self._sheet.write_boolean(self._rows, column, cell, self._wrapped)
             elif isinstance(cell, str):
                 self._sheet.write_string(self._rows, column, _text(cell), self._wrapped)
-            elif cell is not None and isfinite(cell) and abs(cell) < MAX_EXACT:
+            elif cell is not None and abs(cell) < MAX_EXACT and isfinite(cell):
                 self._sheet.write_number(self._rows, column, cell, self._wrapped)
             elif cell is not None:  # a spreadsheet would round it
                 self._sheet.write_string(self._rows, column, str(cell), self._wrapped)

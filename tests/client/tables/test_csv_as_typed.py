@@ -73,7 +73,7 @@ def test_a_text_cut_at_a_separator_is_no_item() -> None:
     """Half a text gets no mark; columns without a heading are left alone."""
     _, found = prepared(f"{HEAD}1;3r;x;Plou\n2;3r;x;Plou; i neva\n3;3r;x;Neva\n")
     assert [item["id_alumno"] for item in found.items] == ["1", "3"]
-    assert [(problem.row, problem.code) for problem in found.problems] == [(3, "too_many_cells_in_row")]
+    assert [(problem.row, problem.code) for problem in found.problems] == [(3, "unreadable_cell")]
     _, found = prepared(f"{HEAD}1;3r;x;Plou;bé\n2;3r;x;Neva;bé\n3;3r;x;Sol\n")
     assert (len(found.items), found.problems) == (3, [])
 
@@ -144,7 +144,7 @@ def test_a_students_word_is_no_heading(heading: str) -> None:
 def test_headings_that_only_begin_like_ours() -> None:
     """More words may follow, if they don't make another thing of it."""
     columns = find_columns(
-        ["Codi postal", "Curs acadèmic", "Text de la pregunta", "Resposta a la pregunta 1"]
+        ["Nombre de paraules", "Curs acadèmic", "Text de la pregunta", "Resposta a la pregunta 1"]
     )
     assert (columns.id_alumno, columns.curso, columns.respuesta) == (None, 1, 3)
 

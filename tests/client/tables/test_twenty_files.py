@@ -207,6 +207,58 @@ def test_rows_that_are_no_items() -> None:
     ]
 
 
+def test_a_blank_answer_is_an_item_whatever_columns_are_known() -> None:
+    """A student without an answer must not be left out in silence."""
+    table = read(b"Grup;resposta\nB;be\nB;\n;\nB;x\n")
+    found = prepare(table, find_columns(table.columns), curso="3r", consigna="x")
+    assert [item["respuesta"] for item in found.items] == ["be", "", "x"]
+    assert found.rows == [0, 1, 3]
+    named = read(b"Nom i cognoms;resposta\nAnna;a\n")
+    assert find_columns(named.columns).id_alumno == 0
+
+
+def test_answers_are_no_headings() -> None:
+    """One that says just "Resposta" among others; a title that begins so is none either."""
+    table = read(b"codi;Resposta 1\nA;uf\nB;hola\nC;Resposta\nD;adeu\n")
+    assert (table.source.header_row, len(table.rows)) == (1, 4)
+    titled = read(b"Respostes de la classe;;\n;;\nalumne;curs;resposta\n1;3r;a\n")
+    assert titled.source.header_row == 3
+    objects = b'[{"id":"1","respuesta":"a"},{"id":"id","respuesta":"respuesta"},{"id":"3","respuesta":"c"}]'
+    assert len(read(objects).rows) == 3
+
+
+def test_a_text_that_was_cut_at_its_separator_is_not_marked() -> None:
+    """Cells behind the last heading: the row is named, and the others are marked."""
+    data = b"id;curs;pregunta;resposta\n1;3r;q;hola; que tal\n2;3r;q;be\n"
+    table = read(data)
+    found = prepare(table, find_columns(table.columns))
+    assert [item["respuesta"] for item in found.items] == ["be"]
+    assert [(one.row, one.code) for one in found.problems] == [(2, "unreadable_cell")]
+    one_column = read(b"resposta\nhola, que tal; com va\nbe\n")
+    assert [row[0] for row in one_column.rows] == ["hola, que tal; com va", "be"]
+
+
+def test_a_damaged_byte_does_not_change_the_encoding() -> None:
+    """The rest of the file is read as it was written, and it is told."""
+    data = "resposta;curs;pregunta\nAixò és així, també;3r;Què?\nnom\u00e9s aix\u00f2;3r;q\n".encode()
+    table = read(data.replace("aix\u00f2".encode(), b"aix\xc3"))
+    assert table.rows[0][0] == "Això és així, també"
+    assert table.notes
+    assert read(data[:-8] + b"\xc3").rows[0][0] == "Això és així, també"
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "json", "ndjson"])
+def test_what_no_file_can_hold_is_written_all_the_same(kind: str) -> None:
+    """Half an emoji, a number of four hundred digits, and one that is none."""
+    data = b'[{"respuesta": "a\\ud83d", "n": 1' + b"0" * 400 + b', "x": NaN, "y": Infinity}]'
+    table = read(data)
+    written = write(table, {0: {"nota": 3}}, kind=kind)  # type: ignore[arg-type]
+    (row,) = read(written, name=f"x.{kind}").rows
+    assert row[0] == "a\ufffd"
+    assert str(row[1]) == "1" + "0" * 400
+    assert row[2] in (None, "")
+
+
 def test_columns_by_letter_number_and_heading() -> None:
     """For files whose headings are questions."""
     table = read("Marca;Què és la pluja?;D\n1;Plou;z\n".encode())
