@@ -135,13 +135,13 @@ class Claiming:
         new = [job for job, _ in self._handed.values()]
         share = not self._is_cut_off(now)  # places are for who can use them
         return Load(
-            places=max(share * self._worker.places, self._worker.in_flight),
-            in_flight=self._worker.in_flight,
+            places=share * max(self._worker.places, self._worker.in_flight),
+            in_flight=share * self._worker.in_flight,
             weight=share * (self._jobs.weight + sum(WEIGHTS[job.priority] for job in new)),
             wanted=share * (self._jobs.wanted + sum(job.total for job in new)),
             triton_up=self._pool.up,
             triton_loaded=self._pool.loaded.is_set(),
-            wants_isolation=self._worker.wants_isolation,
+            wants_isolation=self._worker.wants_isolation and self._pool.up,
         )
 
     async def _claim(self) -> bool:
