@@ -19,6 +19,8 @@ SEPARATORS = (";", ",", "\t", "|")
 ONE_COLUMN = "\x1f"
 """Separates nothing: for a file of one column, whose texts hold what would separate others."""
 SAMPLE_CHARS, SAMPLE_ROWS = 131_072, 100
+MAX_EMPTY = 1 << 21
+"""Empty rows in one place; a spreadsheet has half as many rows."""
 OURS = frozenset({"nota", "feedback"})
 """Headings by which a file is known that we wrote, guarded against formulas."""
 SAYS_SEPARATOR = "sep="
@@ -79,6 +81,8 @@ def _rows(text: str, separator: str, limits: Limits) -> list[list[str]]:
             held.clear()
             if all(map(blank, row)):
                 empty += 1
+                if empty > MAX_EMPTY:
+                    raise TableError("too_many_rows", "There are millions of empty rows: delete them.")
                 continue
             if max(map(len, row)) > limits.max_cell_chars:
                 raise _unclosed(number)

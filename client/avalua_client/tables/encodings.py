@@ -61,7 +61,7 @@ def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
         text = data.decode("utf-8", "replace")
-        wrong, letters = text.count(UNKNOWN), len(_BEYOND_ASCII.findall(text))
+        wrong, letters = text.count(UNKNOWN), len(text) - len(text.encode("ascii", "ignore"))
         found = "utf-8" if wrong < FEW * letters else _western(data)
         return text if found == "utf-8" else data.decode(found, "replace"), found
 

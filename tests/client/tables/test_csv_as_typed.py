@@ -195,6 +195,13 @@ def test_undoing_guards_takes_linear_time() -> None:
         assert time.process_time() - started < 5, piece
 
 
+@pytest.mark.parametrize("line", ["\n", '""\n', ";\r", '"\n"\n'])
+def test_empty_rows_have_an_end(line: str) -> None:
+    """More than any spreadsheet has are refused: they take time, and hold nothing."""
+    with pytest.raises(TableError, match="empty rows"):
+        read(HEAD.encode() + line.encode() * 2_200_000)
+
+
 @pytest.mark.parametrize("piece", ["\u0301\u0323", '"\n', '"a\n";', "\ufdfa", ";", " ", '""\n', "·l", "é’"])
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
 def test_reading_takes_linear_time(piece: str, encoding: str) -> None:
