@@ -263,11 +263,19 @@ async def test_a_worker_that_reaches_no_triton_leaves_jobs_to_those_that_do(
         "database_url": postgres.create_database(), "suspect_wait_s": 1.0, "probe_interval_s": 0.3,
         "probe_timeout_s": 0.5, "poll_s": 0.2, "max_in_flight": 8,
     }  # fmt: skip
+    database = await asyncpg.connect(settings["database_url"].replace("+asyncpg", ""))
+
+    async def both_up() -> bool:
+        return bool(await database.fetchval("SELECT count(*) FROM workers WHERE triton_up") == 2)
+
     async with (
         start(scripted_triton, **settings) as good,
         Proxy(scripted_triton.grpc_port) as proxy,
         start(Relayed(proxy.address, scripted_triton.metrics_url), **settings) as bad,
     ):
+        # One that is not known to be up yet is left no job.
+        await until(both_up)
+        await database.close()
         jobs = [await good.submit(make_items(16, "[[delay_ms=500]]")) for _ in range(4)]
 
         async def both_work() -> bool:
