@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import io
 import json
 import os
 import pty
+import select
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,6 +41,7 @@ import fcntl, os, termios
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 {PLAIN}"""
+PATIENCE_S = 5.0
 HEAD = "alumne;curs;pregunta;resposta;nota interna"
 
 
@@ -282,7 +286,7 @@ async def test_ctrl_c_at_a_terminal_asks(
             terminal.write(b"\x03")
             screen += await asyncio.to_thread(read_until, terminal, b"Cancel the job")
             terminal.write(typed)
-            screen += await asyncio.to_thread(read_until, terminal, said.encode())
+            screen += await asyncio.to_thread(read_until, terminal, said.encode(), typed)
             async with asyncio.timeout(WAIT_S):
                 assert await process.wait() == 130
         assert b"Traceback" not in screen
@@ -291,12 +295,17 @@ async def test_ctrl_c_at_a_terminal_asks(
     assert jobs[1]["active_jobs"] == (0 if said == "Cancelled" else 1)
 
 
-def read_until(terminal: object, words: bytes) -> bytes:
-    """What is shown until these words are there."""
-    seen = b""
+def read_until(terminal: io.FileIO, words: bytes, typed: bytes = b"") -> bytes:
+    """What is shown until these words are there. ``typed`` is typed again where nothing comes of it."""
+    seen, deadline = b"", time.monotonic() + WAIT_S
     while words not in seen:
+        assert time.monotonic() < deadline, seen
+        if not select.select([terminal], [], [], PATIENCE_S)[0]:
+            if typed:
+                terminal.write(typed)
+            continue
         try:
-            piece = terminal.read(1000)  # type: ignore[attr-defined]
+            piece = terminal.read(1000)
         except OSError:  # the other side has gone
             piece = b""
         assert piece, seen
