@@ -61,7 +61,8 @@ class Run:
             except KeyboardInterrupt:
                 return self._interrupted()
             except OSError as error:
-                if not self._keep(tell=False):
+                # Before anything was read, it is the file itself that can't be used.
+                if self.evaluation is None or not self._keep(tell=False):
                     raise
                 say(f"avalua: the marks can't be written ({error.strerror or error}): make room, and go on.")
                 self._keep()
@@ -171,9 +172,7 @@ class Run:
         try:
             answer = ""
             if sys.stdin.isatty() and sys.stderr.isatty():
-                print(
-                    "Cancel the job (c), or leave it running (Enter)? ", end="", file=sys.stderr, flush=True
-                )
+                print(QUESTION, end="", file=sys.stderr, flush=True)
                 answer = input()
             if answer.strip().lower()[:1] in YES:
                 asyncio.run(self._cancel())
@@ -232,7 +231,7 @@ def _reading(options: argparse.Namespace) -> Reading:
         if not equals or name not in FIELDS or not column:
             raise ConfigurationError(f"--column wants FIELD=COLUMN, with a field of {', '.join(FIELDS[:4])}.")
         columns[name] = column
-    separator = "\t" if options.separator == "tab" else options.separator
+    separator = TAB if options.separator == "tab" else options.separator
     return Reading(
         columns, options.curso, options.consigna, options.kind, options.encoding, separator, options.sheet
     )
@@ -253,9 +252,7 @@ def _source(options: argparse.Namespace, folder: Path) -> Path:
 
 def _default_target(source: Path, name: str) -> Path:
     """``class-marks.csv`` for ``class.csv``; a number is added before an earlier run's marks are lost."""
-    suffix = (
-        source.suffix if source.suffix.lower() in (".csv", ".xlsx", ".json", ".ndjson", ".jsonl") else ".csv"
-    )
+    suffix = source.suffix if source.suffix.lower() in KEPT_SUFFIXES else ".csv"
     plain = Path(name).with_name(f"{source.stem}-marks{suffix}")
     chosen, number = plain, 1
     while chosen.exists():
